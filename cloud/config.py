@@ -1,0 +1,166 @@
+"""Configuration of `anju-cloud`: one TOML file, validated whole at start; secrets come from files it names."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message has one line per mistake, naming the key."""
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Broker(Section):
+    """The MQTT broker the gateways are connected to."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    share_group: str | None = None
+    """Name of the shared subscription ($share) of several ingest workers; None where the broker has none."""
+
+
+class Database(Section):
+    """SQL database: a SQLAlchemy URL, sqlite+aiosqlite:///PATH or postgresql+psycopg://…"""
+
+    url: str = "sqlite+aiosqlite:///anju.db"
+
+
+class InfluxDB(Section):
+    """An InfluxDB server (1.8 or newer)."""
+
+    url: str
+    database: str = "anju"
+    retention_policy: str = "autogen"
+    username: str = ""
+    password_file: Path | None = None
+    timeout_s: Seconds = 10.0
+
+
+class TimeSeries(Section):
+    """Where telemetry goes: the embedded SQLite file, or InfluxDB if that section is given."""
+
+    sqlite_path: Path = Path("timeseries.db")
+    influxdb: InfluxDB | None = None
+    raw_retention_days: Annotated[float, Field(gt=0)] = 90.0
+
+
+class Ingest(Section):
+    """Limits of the ingest worker."""
+
+    max_future_s: Seconds = 300.0
+    max_age_days: Annotated[float, Field(gt=0)] = 90.0
+    flush_interval_s: Annotated[float, Field(gt=0, le=5)] = 0.1
+    flush_lines: Annotated[int, Field(ge=1, le=20_000)] = 5_000
+    max_in_flight_batches: Annotated[int, Field(ge=1)] = 20_000
+    quarantine_limit_bytes: Annotated[int, Field(ge=1_000_000)] = 256_000_000
+
+
+class Supervision(Section):
+    """When silence becomes a technical incident."""
+
+    gateway_silent_after_s: Seconds = 2_700.0
+    will_grace_s: Seconds = 60.0
+    pending_grace_s: Seconds = 5.0
+    """How long after `decide_by` the cloud waits for the gateway before it raises the alarm itself."""
+
+
+class LadderStep(Section):
+    """One step of an escalation ladder: after_s seconds without a claim, tell these."""
+
+    after_s: Seconds
+    tell: Literal["contacts", "next_contact", "supervisors"]
+
+
+class Dispatch(Section):
+    """Escalation: ladders per priority, claim lease, responders."""
+
+    claim_lease_s: Annotated[float, Field(ge=5)] = 60.0
+    ladders: dict[Literal["high", "medium", "low"], tuple[LadderStep, ...]] = {
+        "high": (
+            LadderStep(after_s=0, tell="contacts"),
+            LadderStep(after_s=60, tell="supervisors"),
+            LadderStep(after_s=180, tell="supervisors"),
+        ),
+        "medium": (LadderStep(after_s=30, tell="contacts"), LadderStep(after_s=180, tell="supervisors")),
+        "low": (LadderStep(after_s=900, tell="supervisors"),),
+    }
+    location_max_age_s: Seconds = 900.0
+    responder_rest_s: Seconds = 300.0
+
+
+class Notify(Section):
+    """The SMS webhook (Standard Webhooks 1.0.0) and what links in messages point to."""
+
+    sms_url: str | None = None
+    secret_file: Path | None = None
+    inbound_secret_file: Path | None = None
+    """Secret the SMS provider signs replies and receipts with."""
+    public_url: str = "http://127.0.0.1:8080"
+    signature: str = "安居"
+    allow_private_addresses: bool = False
+    """Allow http and loopback addresses as webhook targets; for a demo or a provider inside the same network."""
+    allowed_hosts: tuple[str, ...] = ()
+    retry_s: tuple[float, ...] = (0, 2, 5, 15, 30, 60)
+
+
+class Api(Section):
+    """The HTTP server of console, family page, responder page and API."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    session_hours: Annotated[float, Field(gt=0)] = 12.0
+    secure_cookie: bool = True
+    """False only where the console is served by plain http (a demo on loopback)."""
+
+
+class Metrics(Section):
+    """Prometheus on loopback; port 0 turns it off."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9108
+
+
+class CloudConfig(Section):
+    """Everything `anju-cloud` needs to start."""
+
+    broker: Broker = Broker()
+    database: Database = Database()
+    timeseries: TimeSeries = TimeSeries()
+    ingest: Ingest = Ingest()
+    supervision: Supervision = Supervision()
+    dispatch: Dispatch = Dispatch()
+    notify: Notify = Notify()
+    api: Api = Api()
+    metrics: Metrics = Metrics()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+
+def load(path: Path) -> CloudConfig:
+    """Read and validate `path`. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        return CloudConfig.model_validate(raw)
+    except ValidationError as error:
+        lines = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError("\n".join(lines)) from None

@@ -1,0 +1,1 @@
+"""SQL database: schema, connections, migrations."""

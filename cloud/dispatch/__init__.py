@@ -1,0 +1,1 @@
+"""Dispatch: timers, the escalation ladder, picking and assigning responders."""

@@ -1,0 +1,1 @@
+"""Incidents: alarm intake, the transition table, the event log and its feed."""

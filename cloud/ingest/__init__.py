@@ -1,0 +1,1 @@
+"""Ingest: from the broker to the stores, acknowledged after the write."""

@@ -1,0 +1,1 @@
+"""Outgoing messages: outbox, Standard Webhooks, SMS texts, receipts and replies."""

@@ -1,0 +1,1 @@
+"""Who and what is looked after: homes, residents, gateways, contacts, responders, users."""

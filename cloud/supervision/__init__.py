@@ -1,0 +1,1 @@
+"""Supervision: silence and broken promises become technical incidents."""

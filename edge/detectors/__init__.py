@@ -1,0 +1,1 @@
+"""Detectors: pure, values in, detections with reasons and evidence out."""
