@@ -1,0 +1,60 @@
+/** Decides between sign-in and console, and ties stream, sound and claim lease to the signed-in operator. */
+
+import { effect, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { TopBar } from "./components/top-bar";
+import { act, detail, reload, unclaimedLife } from "./data/incidents";
+import { me, restore } from "./data/session";
+import { closeStream, openStream } from "./data/stream";
+import { HomesPage } from "./pages/homes";
+import { QueuePage } from "./pages/queue";
+import { RespondersPage } from "./pages/responders";
+import { SignInPage } from "./pages/sign-in";
+import { type SoundPriority, PRIORITIES, toSound } from "./sound/shift";
+
+export type Page = "queue" | "homes" | "responders";
+const PAGES: readonly Page[] = ["queue", "homes", "responders"];
+const RENEW_MS = 20_000;
+
+const readPage = (): Page => PAGES.find((p) => `#${p}` === location.hash) ?? "queue";
+export const page = signal<Page>(readPage());
+window.addEventListener("hashchange", () => {
+  page.value = readPage();
+});
+
+effect(() => {
+  const urgent = unclaimedLife.value.map((i) => i.priority as SoundPriority);
+  toSound.value = PRIORITIES.find((p) => urgent.includes(p)) ?? null;
+});
+
+export function App() {
+  useEffect(() => void restore(), []);
+  const user = me.value;
+  useEffect(() => {
+    if (!user) return;
+    void reload().catch(() => undefined);
+    openStream();
+    const renewal = window.setInterval(renewOwnClaim, RENEW_MS);
+    return () => {
+      closeStream();
+      window.clearInterval(renewal);
+    };
+  }, [user?.id]);
+  if (user === undefined) return null;
+  if (user === null) return <SignInPage />;
+  return (
+    <>
+      <TopBar page={page.value} />
+      <main>
+        {page.value === "queue" && <QueuePage />}
+        {page.value === "homes" && <HomesPage />}
+        {page.value === "responders" && <RespondersPage />}
+      </main>
+    </>
+  );
+}
+
+/** Keeps the lease of the incident on screen alive; it runs out by itself when this browser dies. */
+function renewOwnClaim(): void {
+  if (detail.value?.state !== "closed" && detail.value?.claimed_by?.id === me.value?.id) void act("renew");
+}

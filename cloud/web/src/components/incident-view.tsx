@@ -1,0 +1,98 @@
+/** One incident in full, in the order an operator needs it: who and where, what to do, what was seen, what happened. */
+
+import { act, failure } from "../data/incidents";
+import { me } from "../data/session";
+import { now } from "../data/now";
+import type { IncidentDetail } from "../data/types";
+import { age, code, type Key, t } from "../i18n";
+import { zh } from "../i18n/zh";
+import { Actions } from "./actions";
+import { Dispatching } from "./dispatching";
+import { EvidencePanel } from "./evidence";
+import { PriorityMark } from "./incident-row";
+import { Contacts } from "./contacts";
+import { Notes } from "./notes";
+import { Timeline } from "./timeline";
+import { Vitals } from "./vitals";
+
+export function IncidentView({ incident }: { incident: IncidentDetail }) {
+  const mine = incident.claimed_by?.id === me.value?.id;
+  return (
+    <section class="incident-view" data-testid="incident">
+      <Head incident={incident} />
+      <Actions incident={incident} mine={mine} act={act} />
+      <Failure />
+      <div class="columns">
+        <div>
+          <EvidencePanel alarms={incident.alarms} />
+          <Vitals homeId={incident.home.id} at={incident.opened_at} />
+          <Notes disabled={incident.state === "closed"} />
+        </div>
+        <div>
+          <Dispatching incident={incident} mine={mine} />
+          <Contacts incident={incident} />
+          <Timeline incident={incident} />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function Head({ incident }: { incident: IncidentDetail }) {
+  const { resident, home } = incident;
+  const look = incident.class === "technical" ? "technical" : incident.priority;
+  const raisedByCloud = incident.alarms.some((a) => a.raised_by === "cloud");
+  return (
+    <div class={`incident-head head-${look}`}>
+      <h1>
+        <PriorityMark priority={look} /> {code("kind", incident.kind)}
+        {incident.room && <span> · {code("room", incident.room)}</span>}
+        <span class={`state state-${incident.state}`}>{code("state", incident.state)}</span>
+      </h1>
+      <p class="who">
+        {resident && (
+          <>
+            <strong>{resident.name}</strong> {code("sex", resident.sex)} {t("years", { n: resident.age })}
+            {resident.phone && <a href={`tel:${resident.phone}`}>☎ {resident.phone}</a>}
+          </>
+        )}
+        <span>{home.address}</span>
+      </p>
+      <p class="muted">
+        {incident.state === "new" ? t("incident.waiting", { age: age(incident.opened_at, now.value) }) : <Owner incident={incident} />}
+        {incident.condition_cleared_at && <span class="tag">{t("incident.cleared")}</span>}
+        {raisedByCloud && <span class="tag tag-warn">{t("incident.raisedByCloud")}</span>}
+      </p>
+      <dl class="facts">
+        {incident.conditions && <Fact name={t("incident.conditions")} value={incident.conditions} />}
+        {incident.access_note && <Fact name={t("incident.access")} value={incident.access_note} />}
+      </dl>
+    </div>
+  );
+}
+
+function Owner({ incident }: { incident: IncidentDetail }) {
+  if (!incident.claimed_by) return <>{t("incident.unclaimed")}</>;
+  if (incident.claimed_by.id === me.value?.id) return <>{t("incident.claimedByYou")}</>;
+  return <>{t("incident.claimedBy", { name: incident.claimed_by.name })}</>;
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Failure() {
+  const problem = failure.value;
+  if (!problem) return null;
+  const key = `error.${problem.code}`;
+  return (
+    <p class="bar bar-red" role="alert">
+      {key in zh ? t(key as Key) : t("error.other", { detail: problem.detail })}
+    </p>
+  );
+}

@@ -1,0 +1,23 @@
+/** The incident's event log, newest first: the one history every view is fed from. */
+
+import type { IncidentDetail } from "../data/types";
+import { clock, code, t } from "../i18n";
+
+export function Timeline({ incident }: { incident: IncidentDetail }) {
+  return (
+    <section class="panel">
+      <h2>{t("incident.timeline")}</h2>
+      <ol class="timeline" data-testid="timeline">
+        {[...incident.events].reverse().map((event) => (
+          <li key={event.position} class={`event event-${event.kind}`}>
+            <time>{clock(event.at)}</time>
+            <span>
+              <strong>{code("event", event.kind)}</strong> <span class="muted">{event.actor_name}</span>
+              {event.text && <span class="event-text">{event.text}</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

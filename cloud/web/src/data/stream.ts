@@ -1,0 +1,64 @@
+/** The event stream: resumes by itself, and says so when the server has been silent too long. */
+
+import { computed, signal } from "@preact/signals";
+import { patch, reload } from "./incidents";
+import { now, serverTime } from "./now";
+import type { IncidentSummary } from "./types";
+
+const SILENT_AFTER_S = 12;
+const RETRY_MS = 2_000;
+
+const connected = signal(false);
+/** Local seconds (performance clock) of the last sign of life. */
+export const lastHeard = signal<number | null>(null);
+
+export type StreamState = "connecting" | "live" | "lost";
+
+export const streamState = computed<StreamState>(() => {
+  const heard = lastHeard.value;
+  void now.value;
+  if (heard === null) return connected.value ? "live" : "connecting";
+  return connected.value && performance.now() / 1000 - heard < SILENT_AFTER_S ? "live" : "lost";
+});
+
+let source: EventSource | null = null;
+let retry: number | undefined;
+
+export function openStream(): void {
+  closeStream();
+  source = new EventSource("/api/v1/events");
+  source.onopen = () => heard();
+  source.onerror = () => {
+    connected.value = false;
+    if (source?.readyState === EventSource.CLOSED) {
+      window.clearTimeout(retry);
+      retry = window.setTimeout(() => void refreshAndOpen(), RETRY_MS);
+    }
+  };
+  source.addEventListener("ping", (event) => {
+    heard();
+    serverTime((JSON.parse(event.data) as { at: number }).at);
+  });
+  source.addEventListener("incident", (event) => {
+    heard();
+    patch((JSON.parse(event.data) as { incident: IncidentSummary }).incident);
+  });
+  source.addEventListener("reset", () => void reload());
+}
+
+export function closeStream(): void {
+  window.clearTimeout(retry);
+  source?.close();
+  source = null;
+  connected.value = false;
+}
+
+async function refreshAndOpen(): Promise<void> {
+  await reload().catch(() => undefined);
+  openStream();
+}
+
+function heard(): void {
+  connected.value = true;
+  lastHeard.value = performance.now() / 1000;
+}

@@ -1,0 +1,48 @@
+/** Texts in the operator's language; unknown codes (a newer server) show as they are instead of breaking the page. */
+
+import { effect, signal } from "@preact/signals";
+import { en } from "./en";
+import { type Key, zh } from "./zh";
+
+export type { Key };
+export type Lang = "zh" | "en";
+
+const STORED = "anju.lang";
+
+export const lang = signal<Lang>(localStorage.getItem(STORED) === "en" ? "en" : "zh");
+
+effect(() => {
+  localStorage.setItem(STORED, lang.value);
+  document.documentElement.lang = lang.value;
+  document.title = t("app.name");
+});
+
+type Values = Record<string, string | number>;
+
+export function t(key: Key, values: Values = {}): string {
+  const text = (lang.value === "zh" ? zh : en)[key];
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+/** Text of a code that came from the server, e.g. `code("kind", "fall")`. */
+export function code(group: string, value: string): string {
+  const key = `${group}.${value}`;
+  return key in zh ? t(key as Key) : value.replaceAll("_", " ");
+}
+
+/** How long ago `at` (Unix seconds) was, seen from `now`. */
+export function age(at: number, now: number): string {
+  const s = Math.max(0, Math.round(now - at));
+  if (s < 3) return t("age.now");
+  if (s < 60) return t("age.seconds", { n: s });
+  if (s < 3600) return t("age.minutes", { n: Math.floor(s / 60) });
+  if (s < 86_400) return t("age.hours", { n: Math.floor(s / 3600) });
+  return t("age.days", { n: Math.floor(s / 86_400) });
+}
+
+/** Wall-clock time of day of `at`, with the date when it was not today. */
+export function clock(at: number): string {
+  const date = new Date(at * 1000);
+  const time = date.toLocaleTimeString(lang.value === "zh" ? "zh-CN" : "en-GB", { hour12: false });
+  return date.toDateString() === new Date().toDateString() ? time : `${date.getMonth() + 1}/${date.getDate()} ${time}`;
+}
