@@ -1,0 +1,1 @@
+"""The cloud: ingest, time series, incidents, dispatch, notification and the console."""

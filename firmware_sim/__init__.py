@@ -1,0 +1,1 @@
+"""Simulated firmware: people, sensors, homes, phones, and the demo that runs them all."""
