@@ -1,8 +1,9 @@
-"""What sources hand to the rest of the gateway: single readings and frames of signal, already in the registry's units."""
+"""What sources hand to the rest of the gateway: the home's devices, single readings and frames of signal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,45 @@ from numpy.typing import NDArray
 from protocols.metrics import Value
 
 
+class DeviceRole(StrEnum):
+    """What a device in the home is; the configuration says it, nothing is guessed."""
+
+    WEARABLE = "wearable"
+    OXIMETER = "oximeter"
+    CUFF = "cuff"
+    THERMOMETER = "thermometer"
+    MOTION = "motion"
+    CONTACT = "contact"
+    BED = "bed"
+    SOS = "sos"
+    SMOKE = "smoke"
+    GPS = "gps"
+    SPEAKER = "speaker"
+    BUTTON = "button"
+
+
+class BodyPosition(StrEnum):
+    """Where a wearable is worn."""
+
+    WAIST = "waist"
+    WRIST = "wrist"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One configured device; `interval_s` is how often it is expected to report (None: only when something happens)."""
+
+    id: str
+    role: DeviceRole
+    room: str | None = None
+    position: BodyPosition = BodyPosition.UNKNOWN
+    interval_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One value of one metric (protocols.metrics) of one device; `at` is Unix seconds."""
+    """One value of one metric (protocols.metrics, in its unit) of one device; `at` is Unix seconds."""
 
     device: str
     metric: str
@@ -24,7 +61,9 @@ class Reading:
 class SignalFrame:
     """Evenly sampled signal of one device: `samples` has shape (n, channels), float32, first sample at `at`.
 
-    `channels` names the columns: ax ay az in g, gx gy gz in degrees a second. `full_scale_g` is where the accelerometer clips.
+    `channels` names the columns: ax ay az in g, gx gy gz in degrees a second. `full_scale_g` is where the
+    accelerometer clips. Frames of one device with consecutive `seq` follow each other without a gap, whatever their
+    time stamps say.
     """
 
     device: str

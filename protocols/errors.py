@@ -14,6 +14,7 @@ class Reason(StrEnum):
     WRONG_TOPIC = "wrong_topic"
     WRONG_HOME = "wrong_home"
     UNKNOWN_GATEWAY = "unknown_gateway"
+    UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_METRIC = "unknown_metric"
     WRONG_UNIT = "wrong_unit"
     WRONG_TYPE = "wrong_type"

@@ -102,7 +102,9 @@ CONVERSIONS: dict[tuple[str, str], tuple[float, float]] = {
 
 
 def check_value(name: str, value: Value, unit: str | None, where: str) -> Value:
-    """Return `value` in the registry's unit; raises ProtocolError naming `where` if name, unit, type or range is wrong."""
+    """Return `value` in the registry's unit; raises ProtocolError naming `where` if name, unit, type or range is
+    wrong.
+    """
     metric = METRICS.get(name)
     if metric is None:
         raise ProtocolError(Reason.UNKNOWN_METRIC, where, f"{name[:64]!r} is not a known metric")

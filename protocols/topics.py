@@ -86,7 +86,9 @@ def parse_up(topic: str) -> UpTopic:
     """Parse a gateway's topic; raises ProtocolError (WRONG_TOPIC)."""
     parts = topic.split("/")
     if len(parts) != 5 or "/".join(parts[:2]) != _CLOUD_ROOT or parts[3] != "up" or parts[4] not in set(Up):
-        raise ProtocolError(Reason.WRONG_TOPIC, topic[:200], "is not anju/v1/{gateway}/up/{telemetry|alarm|status|reply}")
+        raise ProtocolError(
+            Reason.WRONG_TOPIC, topic[:200], "is not anju/v1/{gateway}/up/{telemetry|alarm|status|reply}"
+        )
     return UpTopic(check_identifier(parts[2], topic[:200]), Up(parts[4]))
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from protocols.errors import ProtocolError, Reason
-from protocols.senml import Record
+from protocols.senml import Record, check_must_understand
 
 VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 64 * 1024
@@ -87,7 +87,7 @@ class Frozen(Struct, frozen=True, omit_defaults=True):
     """Base of all wire values."""
 
 
-class TelemetryBatch(Frozen):
+class TelemetryBatch(Frozen, frozen=True):
     """A SenML pack with its place in the gateway's sequence (`anju/v1/{gateway}/up/telemetry`)."""
 
     v: Version
@@ -99,7 +99,7 @@ class TelemetryBatch(Frozen):
     records: Annotated[list[Record], Meta(min_length=1, max_length=MAX_RECORDS)]
 
 
-class Position(Frozen):
+class Position(Frozen, frozen=True):
     """A WGS-84 position; `accuracy_m` is the radius that holds the true position with 68 %."""
 
     lat: Annotated[float, Meta(ge=-90.0, le=90.0)]
@@ -108,7 +108,7 @@ class Position(Frozen):
     at: Time | None = None
 
 
-class Excerpt(Frozen):
+class Excerpt(Frozen, frozen=True):
     """A short piece of signal: `samples[i]` is one list of values, one per name in `channels`."""
 
     at: Time
@@ -118,7 +118,7 @@ class Excerpt(Frozen):
     samples: Annotated[list[list[float]], Meta(max_length=MAX_EXCERPT_SAMPLES)]
 
 
-class Evidence(Frozen):
+class Evidence(Frozen, frozen=True):
     """What one detector saw: its reason, named numbers and, where it helps, the signal itself."""
 
     detector: Code
@@ -129,7 +129,7 @@ class Evidence(Frozen):
     excerpt: Excerpt | None = None
 
 
-class AlarmEvent(Frozen):
+class AlarmEvent(Frozen, frozen=True):
     """One state of one alarm (`anju/v1/{gateway}/up/alarm`); a state change is a new event with the same alarm_id."""
 
     v: Version
@@ -159,7 +159,7 @@ class StatusKind(StrEnum):
     WILL = "will"
 
 
-class SensorStatus(Frozen):
+class SensorStatus(Frozen, frozen=True):
     """A device in the home, when it was last heard (None: never since start) and its battery in percent."""
 
     device: Name
@@ -168,7 +168,7 @@ class SensorStatus(Frozen):
     battery_percent: float | None = None
 
 
-class SpoolStatus(Frozen):
+class SpoolStatus(Frozen, frozen=True):
     """What waits on the gateway's flash, and what its stated policy has dropped since the epoch began."""
 
     depth: dict[Lane, int]
@@ -177,7 +177,7 @@ class SpoolStatus(Frozen):
     dropped: int = 0
 
 
-class Status(Frozen):
+class Status(Frozen, frozen=True):
     """The gateway's health (`anju/v1/{gateway}/up/status`, retained)."""
 
     v: Version
@@ -196,7 +196,7 @@ class Status(Frozen):
     counters: Annotated[dict[str, int], Meta(max_length=64)] = {}
 
 
-class AckRanges(Frozen):
+class AckRanges(Frozen, frozen=True):
     """Sequences of one epoch and lane that are durably stored, as inclusive ranges in ascending order."""
 
     epoch: Epoch
@@ -204,7 +204,7 @@ class AckRanges(Frozen):
     ranges: Annotated[list[SeqRange], Meta(min_length=1, max_length=1000)]
 
 
-class Rejection(Frozen):
+class Rejection(Frozen, frozen=True):
     """A message put into quarantine: do not send it again."""
 
     epoch: Epoch
@@ -213,8 +213,10 @@ class Rejection(Frozen):
     reason: Reason
 
 
-class Ack(Frozen):
-    """What the cloud has durably stored or refused (`anju/v1/{gateway}/down/ack`); `pace` is back-log batches a second."""
+class Ack(Frozen, frozen=True):
+    """What the cloud has durably stored or refused (`anju/v1/{gateway}/down/ack`); `pace` is back-log batches a
+    second.
+    """
 
     v: Version
     at: Time
@@ -233,7 +235,7 @@ class ProgressStage(StrEnum):
     STOOD_DOWN = "stood_down"
 
 
-class Progress(Frozen, tag_field="kind", tag="progress"):
+class Progress(Frozen, frozen=True, tag_field="kind", tag="progress"):
     """Tell the resident how far help has come."""
 
     v: Version
@@ -245,7 +247,7 @@ class Progress(Frozen, tag_field="kind", tag="progress"):
     alarm_id: AlarmId | None = None
 
 
-class SendAgain(Frozen, tag_field="kind", tag="send_again"):
+class SendAgain(Frozen, frozen=True, tag_field="kind", tag="send_again"):
     """Send the batches of this range once more if they are still in the spool."""
 
     v: Version
@@ -257,7 +259,7 @@ class SendAgain(Frozen, tag_field="kind", tag="send_again"):
     last: Sequence
 
 
-class TestAlarm(Frozen, tag_field="kind", tag="test_alarm"):
+class TestAlarm(Frozen, frozen=True, tag_field="kind", tag="test_alarm"):
     """Raise an alarm of kind technical and reason test, to prove the chain."""
 
     __test__ = False
@@ -267,7 +269,7 @@ class TestAlarm(Frozen, tag_field="kind", tag="test_alarm"):
     expires_at: Time
 
 
-class Silence(Frozen, tag_field="kind", tag="silence"):
+class Silence(Frozen, frozen=True, tag_field="kind", tag="silence"):
     """Stop siren and speech of one alarm in the home."""
 
     v: Version
@@ -287,7 +289,7 @@ class ReplyStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class Reply(Frozen):
+class Reply(Frozen, frozen=True):
     """Answer to a command (`anju/v1/{gateway}/up/reply`)."""
 
     v: Version
@@ -297,7 +299,7 @@ class Reply(Frozen):
     detail: Text = ""
 
 
-class Say(Frozen):
+class Say(Frozen, frozen=True):
     """What a speaker or lamp in the home plays (`home/v1/{device}/say`); a new `id` replaces what still plays."""
 
     v: Version
@@ -343,7 +345,9 @@ _say = msgspec.json.Decoder(Say)
 
 def decode_telemetry(data: bytes) -> TelemetryBatch:
     """Decode and check one telemetry batch; raises ProtocolError and nothing else, on any bytes."""
-    return _decode(_telemetry, data, "telemetry")
+    batch = _decode(_telemetry, data, "telemetry")
+    check_must_understand(data, "telemetry")
+    return batch
 
 
 def decode_alarm(data: bytes) -> AlarmEvent:
@@ -372,7 +376,9 @@ def decode_ack(data: bytes) -> Ack:
         last = 0
         for first, end in entry.ranges:
             if first <= last or end < first:
-                raise ProtocolError(Reason.BAD_SEQUENCE, "ack.ranges", "ranges must ascend and not touch the one before")
+                raise ProtocolError(
+                    Reason.BAD_SEQUENCE, "ack.ranges", "ranges must ascend and not touch the one before"
+                )
             last = end
     return ack
 

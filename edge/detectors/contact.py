@@ -1,0 +1,62 @@
+"""Contacts that speak for themselves: an SOS press, smoke, gas, carbon monoxide and water raise an alarm at once."""
+
+from __future__ import annotations
+
+from edge.detectors.base import Detection
+from edge.readings import Reading
+from protocols.wire import AlarmKind, Evidence, Priority
+
+SOS_REARM_S = 60.0
+"""A button that never reports its release counts as pressed anew after this long without a press."""
+
+_KINDS = {
+    "sos": AlarmKind.SOS,
+    "smoke": AlarmKind.SMOKE,
+    "gas": AlarmKind.GAS,
+    "co": AlarmKind.CO,
+    "flood": AlarmKind.FLOOD,
+}
+_REASONS = {
+    "sos": "sos_pressed",
+    "smoke": "smoke_detected",
+    "gas": "gas_detected",
+    "co": "carbon_monoxide_detected",
+    "flood": "water_detected",
+}
+
+
+class ContactDetector:
+    """Turns flags into detections, one per occurrence and device.
+
+    A repeated true raises nothing; false ends the condition (`cleared`). The release of an SOS button ends nothing,
+    because the call for help stands: it only makes the next press a new one. The order of arrival counts, not the
+    time stamps, so that a clock that steps back cannot hide a press.
+    """
+
+    def __init__(self) -> None:
+        self._active: dict[tuple[str, str], float] = {}
+
+    def on_reading(self, reading: Reading, now: float) -> list[Detection]:
+        """Take one reading; anything but the five flags is ignored."""
+        kind = _KINDS.get(reading.metric)
+        if kind is None or not isinstance(reading.value, bool):
+            return []
+        key = (reading.device, reading.metric)
+        seen = self._active.get(key)
+        if not reading.value:
+            self._active.pop(key, None)
+            return [] if seen is None or kind is AlarmKind.SOS else [_detection(reading, kind, cleared=True)]
+        self._active[key] = now
+        if seen is not None and not (kind is AlarmKind.SOS and abs(now - seen) >= SOS_REARM_S):
+            return []
+        return [_detection(reading, kind, cleared=False)]
+
+    def on_tick(self, now: float) -> list[Detection]:
+        """Nothing follows from silence here."""
+        return []
+
+
+def _detection(reading: Reading, kind: AlarmKind, *, cleared: bool) -> Detection:
+    reason = "condition_ended" if cleared else _REASONS[reading.metric]
+    evidence = Evidence(detector="contact", device=reading.device, at=reading.at, reason=reason)
+    return Detection(kind, Priority.HIGH, reading.at, reading.device, reason, 1.0, (evidence,), cleared)

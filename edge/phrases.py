@@ -1,0 +1,37 @@
+"""What the home says to the resident, in Chinese and English."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Lang = Literal["zh", "en"]
+
+PHRASES: dict[str, dict[Lang, str]] = {
+    "are_you_ok": {
+        "zh": "您还好吗？没事请按取消键；需要帮助请按求助键。",
+        "en": "Are you all right? Press cancel if you are fine, help if you need help.",
+    },
+    "are_you_ok_again": {
+        "zh": "请回答：您还好吗？没有回答，我马上叫人来。",
+        "en": "Please answer: are you all right? If you do not answer, I will call for help.",
+    },
+    "alarm_raised": {"zh": "正在为您呼叫帮助，请不要紧张。", "en": "I am calling for help. Please stay calm."},
+    "cancelled": {"zh": "好的，已取消。", "en": "All right, cancelled."},
+    "help_received": {"zh": "呼叫中心已收到您的求助。", "en": "The call centre has your call."},
+    "operator_claimed": {"zh": "接线员正在处理您的求助。", "en": "An operator is dealing with your call."},
+    "nurse_on_the_way": {"zh": "护士正在赶来。", "en": "A nurse is on the way."},
+    "volunteer_on_the_way": {"zh": "志愿者正在赶来。", "en": "A volunteer is on the way."},
+    "social_worker_on_the_way": {"zh": "社工正在赶来。", "en": "A social worker is on the way."},
+    "ambulance_on_the_way": {"zh": "救护车正在赶来。", "en": "An ambulance is on the way."},
+    "family_on_the_way": {"zh": "您的家人正在赶来。", "en": "Your family is on the way."},
+    "responder_arrived": {"zh": "帮助您的人已经到了。", "en": "Help has arrived."},
+    "stood_down": {"zh": "这次求助已经结束。祝您安好。", "en": "This call has ended. Be well."},
+    "smoke_siren": {"zh": "发现烟雾！请马上离开！", "en": "Smoke! Leave the house now!"},
+    "test": {"zh": "这是一次测试，不用担心。", "en": "This is a test. Nothing is wrong."},
+}
+
+
+def on_the_way(role: str | None) -> str:
+    """The phrase for a responder of this role setting out; an unknown role says that help was received."""
+    code = f"{role}_on_the_way"
+    return code if code in PHRASES else "help_received"
