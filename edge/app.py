@@ -1,0 +1,201 @@
+"""Builds the gateway, runs its tasks, and closes everything in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from edge import health
+from edge.alarms import Alarm, Alarms
+from edge.clock import Clock, SystemClock, system_rng
+from edge.commands import Commands
+from edge.config import GatewayConfig
+from edge.detectors.facade import build
+from edge.fallback.sms import FallbackSms
+from edge.home.link import HomeLink
+from edge.messages import restored_alarm
+from edge.pipeline import Pipeline
+from edge.readings import DeviceRole
+from edge.sources.senml import SenmlSource
+from edge.sources.waveform import WaveformSource
+from edge.spool.store import Spool
+from edge.tasks import in_thread
+from edge.uplink.link import Uplink
+from protocols.wire import Lane
+
+log = structlog.get_logger()
+
+_TICK_S = 0.2
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The parts, wired."""
+
+    config: GatewayConfig
+    spool: Spool
+    executor: ThreadPoolExecutor
+    alarms: Alarms
+    pipeline: Pipeline
+    home: HomeLink
+    uplink: Uplink
+    fallback: FallbackSms
+    health: health.Health
+
+
+def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
+    """Build everything; opens only the spool. Raises SpoolError, ConfigError."""
+    clock = clock or SystemClock()
+    rng = system_rng()
+    devices = config.home_devices()
+    spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
+    executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
+    rooms = {d.id: d.room for d in devices}
+    alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
+    fallback = FallbackSms(config.fallback, config.gateway.id, clock)
+    sent_as: dict[int, str] = {}
+
+    def watch(alarm: Alarm, seq: int) -> None:
+        sent_as[seq] = alarm.alarm_id
+        fallback.watch(alarm)
+
+    def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
+        if lane is Lane.ALARM:
+            done = [seq for seq in sent_as if any(a <= seq <= b for a, b in ranges)]
+            fallback.waiting.settled([sent_as.pop(seq) for seq in done])
+
+    pipeline = Pipeline(
+        senml=SenmlSource(devices),
+        waves=WaveformSource(devices),
+        detectors=build(devices, spo2_scale_2=config.alarms.spo2_scale_2),
+        alarms=alarms,
+        spool=spool,
+        executor=executor,
+        clock=clock,
+        answering=lambda: uplink.answering(),
+        wake_uplink=lambda: uplink.wake(),
+        say=lambda speak: home.say(speak),
+        watch=watch,
+        max_records=config.telemetry.max_records,
+    )
+    own_health = health.Health(devices, spool, pipeline, clock, config.gateway.data_dir)
+    home = HomeLink(
+        config.home_broker,
+        config.gateway.id,
+        tuple(d.id for d in devices if d.role is DeviceRole.SPEAKER),
+        config.gateway.lang,
+        rng,
+        lambda topic, payload, retained: pipeline.take(topic, payload, retained=retained),
+        pipeline.commit,
+        config.spool.group_commit_s,
+    )
+    uplink = Uplink(
+        broker=config.cloud_broker,
+        config=config.uplink,
+        gateway=config.gateway.id,
+        spool=spool,
+        executor=executor,
+        clock=clock,
+        rng=rng,
+        heartbeat_s=config.status.heartbeat_s,
+        status=own_health.status,
+        on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes),
+        on_settled=settled,
+    )
+    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, own_health)
+
+
+async def run(config: GatewayConfig) -> None:
+    """Run the gateway until SIGTERM or SIGINT. Raises SpoolError, ConfigError, OSError."""
+    gateway = wire(config)
+    try:
+        async with _status_socket(gateway), _metrics(gateway):
+            now = SystemClock().now()
+            alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
+            await gateway.pipeline.apply(gateway.alarms.restore(alarms, now))
+            log.info("gateway_started", gateway=config.gateway.id, epoch=gateway.spool.epoch, open_alarms=len(alarms))
+            await _until_stopped(gateway)
+            await gateway.pipeline.commit()
+            await gateway.pipeline.close_batches()
+    finally:
+        gateway.executor.shutdown(wait=True)
+        gateway.spool.close()
+        log.info("gateway_stopped", gateway=config.gateway.id)
+
+
+async def _until_stopped(gateway: Gateway) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(gateway.home.run(), name="home"),
+            group.create_task(gateway.uplink.run(), name="uplink"),
+            group.create_task(gateway.fallback.run(), name="fallback"),
+            group.create_task(_every(_TICK_S, gateway.pipeline.tick), name="tick"),
+            group.create_task(
+                _every(gateway.config.telemetry.batch_interval_s, gateway.pipeline.close_batches), name="batches"
+            ),
+        ]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+
+
+async def _every(interval_s: float, work: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        result = work()
+        if asyncio.iscoroutine(result):
+            await result
+
+
+def _restored(body: bytes) -> Alarm | None:
+    try:
+        return restored_alarm(body)
+    except msgspec.DecodeError as error:
+        log.critical("open_alarm_unreadable", error=str(error))
+        return None
+
+
+@contextlib.asynccontextmanager
+async def _status_socket(gateway: Gateway) -> AsyncIterator[None]:
+    def answer() -> dict[str, object]:
+        return health.report(
+            gateway.health, gateway.uplink, gateway.pipeline, gateway.home.connected, health.memory_bytes()
+        )
+
+    path = gateway.config.gateway.data_dir / health.SOCKET_NAME
+    server = await health.serve_status(path, answer)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def _metrics(gateway: Gateway) -> AsyncIterator[None]:
+    section = gateway.config.metrics
+    if section.port == 0:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def depth() -> dict[str, int]:
+        asked = asyncio.run_coroutine_threadsafe(in_thread(gateway.executor, gateway.spool.status), loop)
+        return {str(lane): n for lane, n in asked.result(5).depth.items()}
+
+    stop = health.serve_metrics(section.host, section.port, health.Metrics(gateway.pipeline, gateway.uplink, depth))
+    try:
+        yield
+    finally:
+        await loop.run_in_executor(None, stop)

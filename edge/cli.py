@@ -1,0 +1,114 @@
+"""`anju-gateway`: run the gateway daemon, check its configuration, ask a running one how it is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from edge import app, config
+from edge.health import SOCKET_NAME, version
+from edge.spool.store import SpoolError
+
+_EXAMPLES = """examples:
+  anju-gateway check-config --config /etc/anju/gateway.toml
+  anju-gateway run --config /etc/anju/gateway.toml
+  anju-gateway status --config /etc/anju/gateway.toml --json
+"""
+DEFAULT_CONFIG = Path("/etc/anju/gateway.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code (2: the configuration is wrong, 1: it cannot run)."""
+    parser = argparse.ArgumentParser(
+        prog="anju-gateway",
+        description="The gateway in the home: sensors, detection, alarms, delivery.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=version())
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("run", "run the daemon until Ctrl-C or SIGTERM"),
+        ("check-config", "say what is wrong with the configuration, one line per mistake"),
+        ("status", "ask the running daemon how it is"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="print everything as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        loaded = config.load(options.config)
+    except config.ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.command == "check-config":
+        print(f"{options.config}: good ({len(loaded.devices)} devices)")
+        return 0
+    if options.command == "status":
+        return _status(loaded, options.json)
+    return _run(loaded)
+
+
+def _run(loaded: config.GatewayConfig) -> int:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(key="ts", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, loaded.log_level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        asyncio.run(app.run(loaded))
+    except (SpoolError, config.ConfigError, OSError) as error:
+        print(f"anju-gateway: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _status(loaded: config.GatewayConfig, as_json: bool) -> int:
+    path = loaded.gateway.data_dir / SOCKET_NAME
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+            chunks = list(iter(lambda: connection.recv(65_536), b""))
+    except OSError as error:
+        print(f"anju-gateway: no daemon answers at {path}: {error}", file=sys.stderr)
+        return 1
+    report = json.loads(b"".join(chunks))
+    print(json.dumps(report, indent=2, ensure_ascii=False) if as_json else _readable(report))
+    return 0
+
+
+def _readable(report: dict[str, Any]) -> str:
+    waiting = ", ".join(f"{lane} {n}" for lane, n in report["spool"]["depth"].items()) or "nothing"
+    lines = [
+        f"cloud          {'connected' if report['cloud_connected'] else 'not connected'}"
+        f"{'' if report['cloud_answering'] else ', not answering'}",
+        f"home broker    {'connected' if report['home_broker_connected'] else 'not connected'}",
+        f"clock          {report['clock']}",
+        f"in the spool   {waiting} ({report['spool']['size_bytes']} bytes, {report['spool']['dropped']} dropped)",
+        f"accepted       {report['accepted']}, refused {sum(report['rejected'].values())}",
+    ]
+    for sensor in report["sensors"]:
+        heard = "never heard" if sensor["last_at"] is None else f"heard {time.time() - sensor['last_at']:.0f} s ago"
+        lines.append(f"  {sensor['device']:<20} {heard}")
+    lines += [f"  {device:<20} unknown, {n} messages" for device, n in report["unknown_devices"].items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""What the gateway does when the cloud commands: tell the resident, send again, test, silence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import assert_never
+
+from edge.alarms import Alarms, Speak
+from edge.clock import Clock
+from edge.phrases import on_the_way
+from edge.pipeline import Pipeline
+from edge.spool.store import Spool
+from edge.tasks import in_thread
+from edge.uplink.lanes import Lanes
+from protocols.wire import Command, Progress, ProgressStage, Reply, ReplyStatus, SendAgain, Silence, TestAlarm
+
+_MAX_AGAIN = 1_000
+
+Handler = Callable[[Command], Awaitable[Reply]]
+
+
+class Commands:
+    """Carries out each command once; a second delivery is answered and does nothing."""
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        pipeline: Pipeline,
+        spool: Spool,
+        executor: Executor,
+        clock: Clock,
+        say: Callable[[Speak], None],
+        lanes: Callable[[], Lanes],
+    ) -> None:
+        self._alarms = alarms
+        self._pipeline = pipeline
+        self._spool = spool
+        self._executor = executor
+        self._clock = clock
+        self._say = say
+        self._lanes = lanes
+
+    async def __call__(self, command: Command) -> Reply:
+        """Carry out one command and answer it."""
+        now = self._clock.now()
+        if command.expires_at < now.wall:
+            return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.EXPIRED)
+        if not await in_thread(self._executor, self._spool.first_time, command.id, now.wall):
+            return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.DONE, detail="seen before")
+        detail = await self._carry_out(command)
+        return Reply(v=1, id=command.id, at=self._clock.now().wall, status=ReplyStatus.DONE, detail=detail)
+
+    async def _carry_out(self, command: Command) -> str:
+        if isinstance(command, Progress):
+            return await self._progress(command)
+        if isinstance(command, SendAgain):
+            stored = await in_thread(self._executor, self._spool.after, command.lane, command.first - 1, _MAX_AGAIN)
+            again = [seq for seq in stored if seq <= command.last]
+            self._lanes().again(command.lane, again)
+            return f"{len(again)} messages"
+        if isinstance(command, TestAlarm):
+            await self._pipeline.apply(self._alarms.test(self._clock.now()))
+            return ""
+        if isinstance(command, Silence):
+            self._say(Speak("help_received", command.alarm_id))
+            return ""
+        assert_never(command)
+
+    async def _progress(self, command: Progress) -> str:
+        about = command.alarm_id or command.incident_id
+        phrase = {
+            ProgressStage.RECEIVED: "help_received",
+            ProgressStage.CLAIMED: "operator_claimed",
+            ProgressStage.DISPATCHED: on_the_way(command.responder_role),
+            ProgressStage.ON_SCENE: "responder_arrived",
+            ProgressStage.STOOD_DOWN: "stood_down",
+        }[command.stage]
+        self._say(Speak(phrase, about))
+        if command.stage is ProgressStage.STOOD_DOWN:
+            await in_thread(self._executor, self._spool.forget_alarms, self._alarms.stand_down())
+        return phrase

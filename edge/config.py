@@ -1,0 +1,179 @@
+"""Configuration of `anju-gateway`: one TOML file, validated whole at start; secrets come from files it names."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from edge.readings import BodyPosition, Device, DeviceRole
+from protocols.topics import IDENTIFIER
+from protocols.wire import AlarmKind
+
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER.pattern.replace(r"\Z", "$"))]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message has one line per mistake, naming the key."""
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GatewaySection(Section):
+    """Who this gateway is and where it keeps its data."""
+
+    id: Identifier
+    lang: Literal["zh", "en"] = "zh"
+    data_dir: Path = Path("/var/lib/anju-gateway")
+
+
+class HomeBroker(Section):
+    """The MQTT broker in the home that the sensors talk to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str | None = None
+    password_file: Path | None = None
+
+
+class CloudBroker(Section):
+    """The MQTT broker of the cloud. The user name is the gateway's id."""
+
+    host: str
+    port: Port = 8883
+    password_file: Path | None = None
+    tls: bool = True
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class AlarmsSection(Section):
+    """Which alarms ask the resident first, and for how long."""
+
+    question_s: Annotated[float, Field(ge=0, le=300)] = 30.0
+    ask: frozenset[AlarmKind] = frozenset({AlarmKind.FALL, AlarmKind.VITALS, AlarmKind.INACTIVITY})
+    merge_s: Positive = 60.0
+    spo2_scale_2: bool = False
+    """Saturation scale 2 of NEWS2, only for confirmed hypercapnic failure."""
+
+
+class SpoolSection(Section):
+    """What may wait on flash, and how often readings are put there."""
+
+    limit_bytes: Annotated[int, Field(ge=1_000_000)] = 512_000_000
+    group_commit_s: Annotated[float, Field(gt=0, le=5)] = 0.5
+
+
+class TelemetrySection(Section):
+    """How readings become batches."""
+
+    batch_interval_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    max_records: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class UplinkSection(Section):
+    """Delivery to the cloud: window and re-sending per lane, waiting between connections, keep-alive."""
+
+    window: Annotated[int, Field(ge=1, le=64)] = 4
+    resend_after_s: Positive = 15.0
+    backoff_first_s: Positive = 1.0
+    backoff_limit_s: Positive = 120.0
+    keepalive_s: Annotated[int, Field(ge=2, le=600)] = 20
+
+
+class FallbackSection(Section):
+    """SMS without the cloud, through a router or provider that takes Standard Webhooks."""
+
+    sms_url: str | None = None
+    secret_file: Path | None = None
+    after_s: Positive = 60.0
+    phones: tuple[str, ...] = ()
+
+
+class MetricsSection(Section):
+    """Prometheus; port 0 turns it off."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9107
+
+
+class StatusSection(Section):
+    """How often the cloud hears that the gateway lives."""
+
+    heartbeat_s: Positive = 60.0
+
+
+class DeviceSection(Section):
+    """One device in the home."""
+
+    id: Identifier
+    role: DeviceRole
+    room: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] | None = None
+    position: BodyPosition = BodyPosition.UNKNOWN
+    interval_s: Positive | None = None
+
+
+class GatewayConfig(Section):
+    """Everything `anju-gateway` needs to start."""
+
+    gateway: GatewaySection
+    home_broker: HomeBroker = HomeBroker()
+    cloud_broker: CloudBroker
+    alarms: AlarmsSection = AlarmsSection()
+    spool: SpoolSection = SpoolSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    uplink: UplinkSection = UplinkSection()
+    fallback: FallbackSection = FallbackSection()
+    metrics: MetricsSection = MetricsSection()
+    status: StatusSection = StatusSection()
+    devices: tuple[DeviceSection, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        seen: set[str] = set()
+        for device in self.devices:
+            if device.id in seen:
+                raise ValueError(f"devices: {device.id} is listed twice")
+            seen.add(device.id)
+        if self.fallback.sms_url and not self.fallback.phones:
+            raise ValueError("fallback: sms_url needs phones to send to")
+        if self.fallback.sms_url and not self.fallback.secret_file:
+            raise ValueError("fallback: sms_url needs secret_file to sign with")
+        return self
+
+    def home_devices(self) -> tuple[Device, ...]:
+        """The devices as the sources and detectors want them."""
+        return tuple(Device(d.id, d.role, d.room, d.position, d.interval_s) for d in self.devices)
+
+
+def load(path: Path) -> GatewayConfig:
+    """Read and validate `path`. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        return GatewayConfig.model_validate(raw)
+    except ValidationError as error:
+        lines = (f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ConfigError("\n".join(lines)) from None
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret file. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,166 @@
+"""The gateway's view of itself: status messages for the cloud, the local status socket, Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from edge.clock import Clock
+from edge.pipeline import Pipeline
+from edge.readings import Device
+from edge.spool.store import Spool
+from edge.uplink.link import Uplink
+from protocols.wire import SensorStatus, Status, StatusKind
+
+log = structlog.get_logger()
+
+SOCKET_NAME = "status.sock"
+
+
+def version() -> str:
+    """The installed version of Anju."""
+    return metadata.version("anju")
+
+
+class Health:
+    """Builds statuses; `sources` are counters by name, added to what the cloud and Prometheus see."""
+
+    def __init__(self, devices: tuple[Device, ...], spool: Spool, pipeline: Pipeline, clock: Clock, data: Path) -> None:
+        self._devices = devices
+        self._spool = spool
+        self._pipeline = pipeline
+        self._clock = clock
+        self._data = data
+
+    def status(self, kind: StatusKind, session: str) -> Status:
+        """A status of this moment; the will says only that the session is over."""
+        now = self._clock.now().wall
+        if kind is StatusKind.WILL:
+            return Status(v=1, kind=kind, session=session, at=now, clock=self._clock.state())
+        pipeline = self._pipeline
+        return Status(
+            v=1,
+            kind=kind,
+            session=session,
+            at=now,
+            clock=self._clock.state(),
+            epoch=self._spool.epoch,
+            last_seq=self._spool.last_seq(),
+            spool=self._spool.status(),
+            disk_free_bytes=shutil.disk_usage(self._data).free,
+            versions={"anju": version()},
+            sensors=[
+                SensorStatus(d.id, pipeline.last_heard.get(d.id), d.interval_s, pipeline.battery.get(d.id))
+                for d in self._devices[:256]
+            ],
+            counters={
+                "accepted": pipeline.accepted,
+                "rejected": sum(pipeline.rejected.values()),
+                "unknown_devices": len(pipeline.unknown_devices),
+            },
+        )
+
+
+def report(
+    health: Health, uplink: Uplink, pipeline: Pipeline, home_connected: bool, memory_bytes: int
+) -> dict[str, Any]:
+    """What `anju-gateway status --json` prints."""
+    status = health.status(StatusKind.HEARTBEAT, "local")
+    assert status.spool is not None
+    return {
+        "version": version(),
+        "at": status.at,
+        "clock": status.clock,
+        "cloud_connected": uplink.connected,
+        "cloud_answering": uplink.answering(),
+        "home_broker_connected": home_connected,
+        "epoch": status.epoch,
+        "last_seq": status.last_seq,
+        "spool": {"depth": status.spool.depth, "size_bytes": status.spool.size_bytes, "dropped": status.spool.dropped},
+        "disk_free_bytes": status.disk_free_bytes,
+        "questions_open": pipeline.pending_alarms(),
+        "accepted": pipeline.accepted,
+        "rejected": {f"{reason} {source}": n for (reason, source), n in pipeline.rejected.items()},
+        "unknown_devices": dict(pipeline.unknown_devices),
+        "sensors": [
+            {"device": s.device, "last_at": s.last_at, "interval_s": s.interval_s, "battery_percent": s.battery_percent}
+            for s in status.sensors
+        ],
+        "memory_bytes": memory_bytes,
+        "cpu_s": sum(os.times()[:2]),
+    }
+
+
+async def serve_status(path: Path, answer: Callable[[], dict[str, Any]]) -> asyncio.Server:
+    """A Unix socket that writes one JSON document to whoever connects; only this user may."""
+    path.unlink(missing_ok=True)
+
+    async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(json.dumps(answer(), ensure_ascii=False).encode())
+        try:
+            await asyncio.wait_for(writer.drain(), 5)
+        except (TimeoutError, ConnectionError):
+            log.info("status_reader_left")
+        writer.close()
+
+    server = await asyncio.start_unix_server(handle, path)
+    path.chmod(0o600)
+    return server
+
+
+def memory_bytes() -> int:
+    """Resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+class Metrics:
+    """A Prometheus collector that reads the gateway's own counters when asked."""
+
+    def __init__(self, pipeline: Pipeline, uplink: Uplink, spool: Callable[[], dict[str, int]]) -> None:
+        self._pipeline = pipeline
+        self._uplink = uplink
+        self._spool = spool
+
+    def collect(self) -> Iterable[Metric]:
+        """All metric families."""
+        rejected = CounterMetricFamily("anju_gateway_rejected", "Input refused", labels=["reason", "source"])
+        for (reason, source), n in list(self._pipeline.rejected.items()):
+            rejected.add_metric([reason, source], n)
+        yield rejected
+        yield CounterMetricFamily(
+            "anju_gateway_accepted", "Readings and frames accepted", value=self._pipeline.accepted
+        )
+        link = CounterMetricFamily("anju_gateway_uplink", "Events of the uplink", labels=["event"])
+        for event, n in list(self._uplink.counts.items()):
+            link.add_metric([event], n)
+        yield link
+        yield GaugeMetricFamily("anju_gateway_uplink_connected", "1 if connected", value=float(self._uplink.connected))
+        depth = GaugeMetricFamily("anju_gateway_spool_messages", "Messages not acknowledged", labels=["lane"])
+        for lane, n in self._spool().items():
+            depth.add_metric([lane], n)
+        yield depth
+
+
+def serve_metrics(host: str, port: int, metrics: Metrics) -> Callable[[], None]:
+    """Start the endpoint; returns what stops it."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    server, thread = start_http_server(port, host, registry)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -1,0 +1,1 @@
+"""The home broker: listens to the sensors, speaks through the speakers."""

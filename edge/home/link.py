@@ -1,0 +1,141 @@
+"""The connection to the home broker: messages in, acknowledged once they are on flash; speech out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import aiomqtt
+import structlog
+
+from edge.alarms import Speak
+from edge.config import HomeBroker, read_secret
+from edge.phrases import PHRASES, Lang
+from edge.tasks import Backoff
+from protocols.topics import HomeDown, HomeUp, home_down, home_up_filter
+from protocols.wire import Say, encode
+
+log = structlog.get_logger()
+
+Take = Callable[[str, bytes, bool], Awaitable[None]]
+_SPEECH_LIMIT = 100
+_BETWEEN_TRIES_S = 3.0
+
+
+class HomeLink:
+    """Keeps one session with the home broker; QoS 1 messages not yet on flash are delivered again after a crash."""
+
+    def __init__(
+        self,
+        config: HomeBroker,
+        gateway: str,
+        speakers: tuple[str, ...],
+        lang: Lang,
+        rng: random.Random,
+        take: Take,
+        commit: Callable[[], Awaitable[bool]],
+        group_commit_s: float,
+    ) -> None:
+        self._config = config
+        self._gateway = gateway
+        self._speakers = speakers
+        self._lang = lang
+        self._rng = rng
+        self._take = take
+        self._commit = commit
+        self._group_commit_s = group_commit_s
+        self._speech: asyncio.Queue[Say] = asyncio.Queue(_SPEECH_LIMIT)
+        self._unacknowledged: list[tuple[int, int]] = []
+        self.connected = False
+        self.counts: Counter[str] = Counter()
+
+    def say(self, speak: Speak) -> None:
+        """Queue a phrase for all speakers; when nobody takes them, the oldest are dropped and counted."""
+        text = PHRASES[speak.phrase][self._lang]
+        loudness = "siren" if speak.siren else "loud" if speak.loud else "normal"
+        if self._speech.full():
+            self._speech.get_nowait()
+            self.counts["speech_dropped"] += 1
+        say = Say(
+            v=1,
+            id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+            phrase=speak.phrase,
+            lang=self._lang,
+            text=text,
+            loudness=loudness,  # type: ignore[arg-type]
+        )
+        self._speech.put_nowait(say)
+        log.info("said", phrase=speak.phrase, alarm_id=speak.alarm_id)
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled."""
+        backoff = Backoff(0.2, _BETWEEN_TRIES_S, self._rng)
+        while True:
+            try:
+                await self._session(backoff)
+            except aiomqtt.MqttError as error:
+                log.warning("home_broker_lost", host=self._config.host, port=self._config.port, error=str(error))
+            self.connected = False
+            self._unacknowledged.clear()
+            await asyncio.sleep(backoff.next_s())
+
+    async def _session(self, backoff: Backoff) -> None:
+        config = self._config
+        password = read_secret(config.password_file) if config.password_file else None
+        client = aiomqtt.Client(
+            config.host,
+            config.port,
+            username=config.username,
+            password=password,
+            identifier=f"anju-{self._gateway}",
+            clean_session=False,
+            keepalive=15,
+        )
+        # aiomqtt has no word for it yet: with paho's manual acknowledgement the home broker keeps a message
+        # until it is on flash.
+        client._client.manual_ack_set(True)
+        async with client:
+            for channel in HomeUp:
+                await client.subscribe(home_up_filter(channel), qos=1)
+            self.connected = True
+            backoff.succeeded()
+            log.info("home_broker_connected", host=config.host, port=config.port)
+            tasks = [
+                asyncio.create_task(self._listen(client), name="home-listen"),
+                asyncio.create_task(self._acknowledge(client), name="home-acknowledge"),
+                asyncio.create_task(self._speak(client), name="home-speak"),
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            payload = message.payload if isinstance(message.payload, bytes) else b""
+            await self._take(str(message.topic), payload, bool(message.retain))
+            if message.qos > 0:
+                self._unacknowledged.append((message.mid, message.qos))
+
+    async def _acknowledge(self, client: aiomqtt.Client) -> None:
+        while True:
+            await asyncio.sleep(self._group_commit_s)
+            taken, self._unacknowledged = self._unacknowledged, []
+            if not await self._commit():
+                self._unacknowledged = taken + self._unacknowledged
+                continue
+            for mid, qos in taken:
+                client._client.ack(mid, qos)
+
+    async def _speak(self, client: aiomqtt.Client) -> None:
+        while True:
+            say = await self._speech.get()
+            for speaker in self._speakers:
+                await client.publish(home_down(speaker, HomeDown.SAY), encode(say), qos=1)

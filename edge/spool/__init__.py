@@ -1,0 +1,1 @@
+"""The spool: what the cloud has not acknowledged yet, on flash."""

@@ -1,0 +1,1 @@
+"""The uplink: from the spool to the cloud, alarms first, until the cloud says it has stored each message."""
