@@ -1,4 +1,6 @@
-"""Connections: one class that opens SQLite or PostgreSQL alike and runs transactions that either commit whole or not at all."""
+"""Connections: one class that opens SQLite or PostgreSQL alike and runs transactions that either commit whole or
+not at all.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from protocols.metrics import Value
 from protocols.wire import Lane, SeqRange
 
 
-
 class StoreError(Exception):
     """The store did not take or give data for now (down, slow, out of space): hold the data and try again."""
 

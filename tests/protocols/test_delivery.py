@@ -1,0 +1,63 @@
+"""Delivery state against plain models: a set of numbers, and a lossy link."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.delivery import RangeSet, Receiver, Sender
+
+RANGES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)), max_size=30)
+
+
+@given(RANGES)
+def test_range_set_is_a_set(spans: list[tuple[int, int]]) -> None:
+    """A RangeSet holds exactly the numbers added, in disjoint ascending ranges that never touch."""
+    ranges, model = RangeSet(), set[int]()
+    for first, extra in spans:
+        ranges.add_range(first, first + extra)
+        model.update(range(first, first + extra + 1))
+    held = list(ranges)
+    assert {n for first, last in held for n in range(first, last + 1)} == model
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(held))
+    missing = {n for first, last in ranges.gaps() for n in range(first, last + 1)}
+    assert missing == set(range(1, max(model, default=0))) - model
+
+
+@given(st.integers(1, 30), st.integers(1, 6), st.data())
+def test_lossy_link_delivers_everything_once(count: int, window: int, data: st.DataObject) -> None:
+    """Whatever the link drops and however often it breaks, each sequence is stored once and the window is kept."""
+    sender, receiver, stored, now = Sender(window, 10.0), Receiver(), list[int](), 0.0
+    for seq in range(1, count + 1):
+        assert sender.offer(seq)
+    for step in range(400):
+        lossy = step < 60
+        for seq in sender.due(now):
+            sender.sent(seq, now)
+            if lossy and data.draw(st.booleans(), label="message lost"):
+                continue
+            if receiver.receive("e", "live", seq):
+                stored.append(seq)
+            if lossy and data.draw(st.booleans(), label="ack lost"):
+                continue
+            assert sender.acknowledge([(seq, seq)]) == [seq]
+        assert len(sender.in_flight) <= window
+        if lossy and data.draw(st.integers(0, 9), label="link") == 0:
+            sender.disconnected()
+            assert not sender.in_flight
+        now += 5.0
+        if not sender.pending:
+            break
+    assert sorted(stored) == list(range(1, count + 1))
+    assert receiver.gaps("e", "live") == []
+
+
+def test_rejected_is_settled() -> None:
+    """A rejected sequence is not sent again."""
+    sender = Sender(2, 10.0)
+    sender.offer(1)
+    sender.sent(1, 0.0)
+    assert sender.reject(1)
+    assert sender.due(100.0) == []
