@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.detectors.fall import FallDetector
 from edge.readings import BodyPosition, SignalFrame
 
 
-def _detections(samples: np.ndarray, position: BodyPosition, cut: int) -> list[float]:  # type: ignore[type-arg]
+def _detections(samples: NDArray[Any], position: BodyPosition, cut: int) -> list[float]:
     detector = FallDetector("w", position)
     found: list[float] = []
     for i in range(0, len(samples), cut):
-        part = samples[i : i + cut].astype(np.float32) / 1000
+        part = (samples[i : i + cut] * 0.001).astype(np.float32)
         frame = SignalFrame("w", i // cut, 1e9 + i / 50, 50.0, ("ax", "ay", "az"), part, 16.0)
         found += [d.at for d in detector.on_frame(frame)]
     return found
