@@ -184,7 +184,8 @@ class Alarms:
     def test(self, now: Instant) -> list[Effect]:
         """Raise a test alarm, to prove the chain."""
         detection = Detection(AlarmKind.TECHNICAL, Priority.LOW, now.wall, "gateway", "test", 1.0)
-        return [*self._begin(detection, now), Speak("test", self.open[-1].alarm_id)]
+        effects = self._begin(detection, now)
+        return [*effects, Speak("test", self.open[-1].alarm_id)] if effects else []
 
     def stand_down(self) -> list[str]:
         """The cloud has closed the home's incident: forget raised alarms (never an open question); returns their

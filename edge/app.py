@@ -28,7 +28,7 @@ from edge.sources.waveform import WaveformSource
 from edge.spool.store import Spool
 from edge.tasks import in_thread
 from edge.uplink.link import Uplink
-from protocols.wire import Lane
+from protocols.wire import Lane, decode_alarm
 
 log = structlog.get_logger()
 
@@ -61,10 +61,15 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
     fallback = FallbackSms(config.fallback, config.gateway.id, clock)
     sent_as: dict[int, str] = {}
+    for seq in spool.after(Lane.ALARM, 0, 1_000):
+        event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
+        sent_as[seq] = event.alarm_id
+        fallback.watch(event.alarm_id, event.state)
 
-    def watch(alarm: Alarm, seq: int) -> None:
-        sent_as[seq] = alarm.alarm_id
-        fallback.watch(alarm)
+    def watch(alarm: Alarm, seq: int | None) -> None:
+        if seq is not None:
+            sent_as[seq] = alarm.alarm_id
+        fallback.watch(alarm.alarm_id, alarm.state)
 
     def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
         if lane is Lane.ALARM:
@@ -85,7 +90,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         watch=watch,
         max_records=config.telemetry.max_records,
     )
-    own_health = health.Health(devices, spool, pipeline, clock, config.gateway.data_dir)
+    own_health = health.Health(devices, spool, executor, pipeline, clock, config.gateway.data_dir)
     home = HomeLink(
         config.home_broker,
         config.gateway.id,
@@ -168,8 +173,8 @@ def _restored(body: bytes) -> Alarm | None:
 
 @contextlib.asynccontextmanager
 async def _status_socket(gateway: Gateway) -> AsyncIterator[None]:
-    def answer() -> dict[str, object]:
-        return health.report(
+    async def answer() -> dict[str, object]:
+        return await health.report(
             gateway.health, gateway.uplink, gateway.pipeline, gateway.home.connected, health.memory_bytes()
         )
 

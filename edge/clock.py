@@ -12,7 +12,7 @@ from typing import Protocol
 from protocols.wire import Clock as ClockState
 
 _SYNCED_FLAG = Path("/run/systemd/timesync/synchronized")
-_EARLIEST_PLAUSIBLE = 1_767_225_600.0
+EARLIEST_PLAUSIBLE = 1_767_225_600.0
 """2026-01-01: a gateway whose clock stands before its own software has no time yet."""
 
 
@@ -45,7 +45,7 @@ class SystemClock:
 
     def state(self) -> ClockState:
         """SYNCED if NTP disciplines the clock, else UNSYNCED."""
-        if time.time() < _EARLIEST_PLAUSIBLE:
+        if time.time() < EARLIEST_PLAUSIBLE:
             return ClockState.UNSYNCED
         return ClockState.SYNCED if _SYNCED_FLAG.exists() or _kernel_synced() else ClockState.UNSYNCED
 

@@ -63,7 +63,7 @@ class Commands:
             await self._pipeline.apply(self._alarms.test(self._clock.now()))
             return ""
         if isinstance(command, Silence):
-            self._say(Speak("help_received", command.alarm_id))
+            self._say(Speak("silenced", command.alarm_id))
             return ""
         assert_never(command)
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Executor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edge.clock import Clock
 from edge.pipeline import Pipeline
 from edge.readings import Device
 from edge.spool.store import Spool
+from edge.tasks import in_thread
 from edge.uplink.link import Uplink
 from protocols.wire import SensorStatus, Status, StatusKind
 
@@ -33,16 +35,25 @@ def version() -> str:
 
 
 class Health:
-    """Builds statuses; `sources` are counters by name, added to what the cloud and Prometheus see."""
+    """Builds statuses; the spool is asked on its own thread."""
 
-    def __init__(self, devices: tuple[Device, ...], spool: Spool, pipeline: Pipeline, clock: Clock, data: Path) -> None:
+    def __init__(
+        self,
+        devices: tuple[Device, ...],
+        spool: Spool,
+        executor: Executor,
+        pipeline: Pipeline,
+        clock: Clock,
+        data: Path,
+    ) -> None:
         self._devices = devices
         self._spool = spool
+        self._executor = executor
         self._pipeline = pipeline
         self._clock = clock
         self._data = data
 
-    def status(self, kind: StatusKind, session: str) -> Status:
+    async def status(self, kind: StatusKind, session: str) -> Status:
         """A status of this moment; the will says only that the session is over."""
         now = self._clock.now().wall
         if kind is StatusKind.WILL:
@@ -55,8 +66,8 @@ class Health:
             at=now,
             clock=self._clock.state(),
             epoch=self._spool.epoch,
-            last_seq=self._spool.last_seq(),
-            spool=self._spool.status(),
+            last_seq=await in_thread(self._executor, self._spool.last_seq),
+            spool=await in_thread(self._executor, self._spool.status),
             disk_free_bytes=shutil.disk_usage(self._data).free,
             versions={"anju": version()},
             sensors=[
@@ -71,11 +82,11 @@ class Health:
         )
 
 
-def report(
+async def report(
     health: Health, uplink: Uplink, pipeline: Pipeline, home_connected: bool, memory_bytes: int
 ) -> dict[str, Any]:
     """What `anju-gateway status --json` prints."""
-    status = health.status(StatusKind.HEARTBEAT, "local")
+    status = await health.status(StatusKind.HEARTBEAT, "local")
     assert status.spool is not None
     return {
         "version": version(),
@@ -101,12 +112,12 @@ def report(
     }
 
 
-async def serve_status(path: Path, answer: Callable[[], dict[str, Any]]) -> asyncio.Server:
+async def serve_status(path: Path, answer: Callable[[], Awaitable[dict[str, Any]]]) -> asyncio.Server:
     """A Unix socket that writes one JSON document to whoever connects; only this user may."""
     path.unlink(missing_ok=True)
 
     async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(json.dumps(answer(), ensure_ascii=False).encode())
+        writer.write(json.dumps(await answer(), ensure_ascii=False).encode())
         try:
             await asyncio.wait_for(writer.drain(), 5)
         except (TimeoutError, ConnectionError):

@@ -27,6 +27,7 @@ PHRASES: dict[str, dict[Lang, str]] = {
     "responder_arrived": {"zh": "帮助您的人已经到了。", "en": "Help has arrived."},
     "stood_down": {"zh": "这次求助已经结束。祝您安好。", "en": "This call has ended. Be well."},
     "smoke_siren": {"zh": "发现烟雾！请马上离开！", "en": "Smoke! Leave the house now!"},
+    "silenced": {"zh": "提示音已关闭。", "en": "The alarm sound is off."},
     "test": {"zh": "这是一次测试，不用担心。", "en": "This is a test. Nothing is wrong."},
 }
 

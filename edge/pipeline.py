@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 import structlog
 
 from edge.alarms import Alarm, Alarms, Changed, Effect, Speak
-from edge.clock import Clock, Instant
+from edge.clock import EARLIEST_PLAUSIBLE, Clock, Instant
 from edge.detectors.facade import Detectors
 from edge.messages import alarm_event, batch, batch_lane, stored_alarm
 from edge.readings import Reading
@@ -24,7 +24,6 @@ from edge.tasks import in_thread
 from protocols.errors import ProtocolError
 from protocols.topics import HomeUp, parse_home_up
 from protocols.wire import AlarmState
-from protocols.wire import Clock as ClockState
 
 log = structlog.get_logger()
 
@@ -45,7 +44,7 @@ class Pipeline:
         answering: Callable[[], bool],
         wake_uplink: Callable[[], None],
         say: Callable[[Speak], None],
-        watch: Callable[[Alarm, int], None],
+        watch: Callable[[Alarm, int | None], None],
         max_records: int,
     ) -> None:
         self._senml = senml
@@ -70,7 +69,7 @@ class Pipeline:
     async def take(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Process one message; bad input is counted, logged and costs nothing else."""
         now = self._clock.now()
-        trusted = self._clock.state() is not ClockState.UNSYNCED or now.wall > 1_767_225_600
+        trusted = now.wall >= EARLIEST_PLAUSIBLE
         try:
             channel = parse_home_up(topic).channel
             if channel is HomeUp.WAVE:
@@ -136,6 +135,7 @@ class Pipeline:
             log.critical(
                 "alarm_not_stored", alarm_id=alarm.alarm_id, kind=alarm.kind, state=alarm.state, error=str(error)
             )
+            self._watch(alarm, None)
             return
         self._watch(alarm, seq)
         self._wake()

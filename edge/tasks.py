@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,6 +17,33 @@ async def in_thread(executor: Executor, call: Callable[P, T], *args: P.args, **k
     """Run `call` on the executor's thread and let it finish even if the waiting task is cancelled."""
     loop = asyncio.get_running_loop()
     return await asyncio.shield(loop.run_in_executor(executor, lambda: call(*args, **kwargs)))
+
+
+async def until_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run side by side until one returns or raises, then end the others; raises what that one raised."""
+    tasks = [asyncio.create_task(c) for c in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class CountedQueue(asyncio.Queue[Any]):
+    """A bounded queue that counts in `counts["incoming_dropped"]` what does not fit, then refuses it as usual."""
+
+    def __init__(self, maxsize: int, counts: Counter[str]) -> None:
+        super().__init__(maxsize)
+        self._counts = counts
+
+    def put_nowait(self, item: Any) -> None:
+        """As asyncio.Queue."""
+        if self.full():
+            self._counts["incoming_dropped"] += 1
+        super().put_nowait(item)
 
 
 class Backoff:

@@ -11,7 +11,7 @@ from protocols.wire import Lane, SeqRange
 
 
 class StoreError(Exception):
-    """The store did not take or give data for now (down, slow, out of space): hold the data and try again."""
+    """The store cannot take or give data (down, slow, out of space); the data may be sent to it again."""
 
 
 class StoreRefusedError(StoreError):

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import httpx
 import structlog
 
-from edge.alarms import Alarm
 from edge.clock import Clock
 from edge.config import FallbackSection, read_secret
 from protocols.wire import AlarmState
@@ -43,6 +42,7 @@ class Waiting:
         """The cloud has these, or they ended."""
         for alarm_id in alarm_ids:
             self.since.pop(alarm_id, None)
+            self.told.discard(alarm_id)
 
     def due(self, now: float) -> list[str]:
         """Alarms the cloud did not take in time; each is returned once."""
@@ -61,12 +61,12 @@ class FallbackSms:
         self.waiting = Waiting(config.after_s)
         self.counts: Counter[str] = Counter()
 
-    def watch(self, alarm: Alarm) -> None:
-        """Tell of an alarm's new state."""
-        if alarm.state in _RAISED:
-            self.waiting.raised(alarm.alarm_id, self._clock.now().mono)
+    def watch(self, alarm_id: str, state: AlarmState) -> None:
+        """Tell of an alarm's new state, which the cloud does not have yet."""
+        if state in _RAISED:
+            self.waiting.raised(alarm_id, self._clock.now().mono)
         else:
-            self.waiting.settled([alarm.alarm_id])
+            self.waiting.settled([alarm_id])
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""

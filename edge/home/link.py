@@ -7,6 +7,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import aiomqtt
 import structlog
@@ -14,11 +15,14 @@ import structlog
 from edge.alarms import Speak
 from edge.config import HomeBroker, read_secret
 from edge.phrases import PHRASES, Lang
-from edge.tasks import Backoff
+from edge.tasks import Backoff, CountedQueue, until_first_ends
 from protocols.topics import HomeDown, HomeUp, home_down, home_up_filter
 from protocols.wire import Say, encode
 
 log = structlog.get_logger()
+
+_INCOMING_LIMIT = 2_000
+"""Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
 
 Take = Callable[[str, bytes, bool], Awaitable[None]]
 _SPEECH_LIMIT = 100
@@ -93,6 +97,8 @@ class HomeLink:
             identifier=f"anju-{self._gateway}",
             clean_session=False,
             keepalive=15,
+            queue_type=partial(CountedQueue, counts=self.counts),  # type: ignore[arg-type]
+            max_queued_incoming_messages=_INCOMING_LIMIT,
         )
         # aiomqtt has no word for it yet: with paho's manual acknowledgement the home broker keeps a message
         # until it is on flash.
@@ -103,19 +109,11 @@ class HomeLink:
             self.connected = True
             backoff.succeeded()
             log.info("home_broker_connected", host=config.host, port=config.port)
-            tasks = [
-                asyncio.create_task(self._listen(client), name="home-listen"),
-                asyncio.create_task(self._acknowledge(client), name="home-acknowledge"),
-                asyncio.create_task(self._speak(client), name="home-speak"),
-            ]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await until_first_ends(
+                self._listen(client),
+                self._acknowledge(client),
+                self._speak(client),
+            )
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:

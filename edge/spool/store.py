@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,16 +70,12 @@ class Spool:
         """
         try:
             return self._append_alarm(build, alarm_id, open_body)
-        except sqlite3.Error:
-            try:
-                self._make_room(1_000_000)
-                return self._append_alarm(build, alarm_id, open_body)
-            except sqlite3.Error as error:
-                raise SpoolError(f"{self._path}: {error}") from error
+        except SpoolError:
+            self._make_room(1_000_000)
+            return self._append_alarm(build, alarm_id, open_body)
 
     def _append_alarm(self, build: Callable[[int], bytes], alarm_id: str, open_body: bytes | None) -> tuple[int, bytes]:
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             seq = self._next(Lane.ALARM)
             body = build(seq)
             self._insert(Lane.ALARM, seq, body)
@@ -86,17 +83,14 @@ class Spool:
                 self._db.execute("DELETE FROM open_alarms WHERE alarm_id = ?", (alarm_id,))
             else:
                 self._db.execute("INSERT OR REPLACE INTO open_alarms VALUES (?, ?)", (alarm_id, open_body))
+        self._size += len(body)
         return seq, body
 
     def add_readings(self, readings: Sequence[SpooledReading]) -> None:
         """Store readings for the next batch; on flash when this returns. Raises SpoolError."""
         rows = [(d, m, at, v, type(v).__name__) for d, m, at, v in readings]
-        try:
-            with self._db:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany("INSERT INTO readings (device, metric, at, value, type) VALUES (?,?,?,?,?)", rows)
-        except sqlite3.Error as error:
-            raise SpoolError(f"{self._path}: {error}") from error
+        with self._transaction():
+            self._db.executemany("INSERT INTO readings (device, metric, at, value, type) VALUES (?,?,?,?,?)", rows)
 
     def drain(self, limit: int) -> Drained | None:
         """The oldest readings that wait for a batch, at most `limit`; None if there are none."""
@@ -112,15 +106,12 @@ class Spool:
         """Turn drained readings into one message under the lane's next sequence, in one transaction. Raises
         SpoolError.
         """
-        try:
-            with self._db:
-                self._db.execute("BEGIN IMMEDIATE")
-                seq = self._next(lane)
-                body = build(seq)
-                self._insert(lane, seq, body)
-                self._db.execute("DELETE FROM readings WHERE id <= ?", (drained.last_id,))
-        except sqlite3.Error as error:
-            raise SpoolError(f"{self._path}: {error}") from error
+        with self._transaction():
+            seq = self._next(lane)
+            body = build(seq)
+            self._insert(lane, seq, body)
+            self._db.execute("DELETE FROM readings WHERE id <= ?", (drained.last_id,))
+        self._size += len(body)
         if self._size > self._limit:
             self._make_room(self._size - self._limit)
         return seq, body
@@ -139,16 +130,16 @@ class Spool:
 
     def settle(self, lane: Lane, ranges: Iterable[SeqRange]) -> int:
         """Delete what the cloud has stored or refused; returns how many messages."""
-        deleted = 0
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        deleted = freed = 0
+        with self._transaction():
             for first, last in ranges:
                 where = "FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
                 size = self._db.execute(
                     f"SELECT coalesce(sum(length(body)), 0) {where}", (lane, first, last)
                 ).fetchone()
                 deleted += self._db.execute(f"DELETE {where}", (lane, first, last)).rowcount
-                self._size -= size[0]
+                freed += size[0]
+        self._size -= freed
         return deleted
 
     def open_alarms(self) -> list[bytes]:
@@ -157,14 +148,12 @@ class Spool:
 
     def forget_alarms(self, alarm_ids: Iterable[str]) -> None:
         """Remove open alarms the cloud has closed."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             self._db.executemany("DELETE FROM open_alarms WHERE alarm_id = ?", [(a,) for a in alarm_ids])
 
     def first_time(self, command_id: str, now: float) -> bool:
         """Remember a command; False if it was seen before (a broker may deliver it twice)."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             fresh = self._db.execute("INSERT OR IGNORE INTO seen_commands VALUES (?, ?)", (command_id, now)).rowcount
             self._db.execute(
                 "DELETE FROM seen_commands WHERE id NOT IN (SELECT id FROM seen_commands ORDER BY at DESC LIMIT ?)",
@@ -180,6 +169,16 @@ class Spool:
         """Depth by lane and size."""
         rows = self._db.execute("SELECT lane, count(*) FROM messages GROUP BY lane")
         return SpoolStatus({Lane(lane): n for lane, n in rows}, max(self._size, 0), self._limit, self.dropped)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing; whatever the database says against it becomes a SpoolError that names the file."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -214,16 +213,14 @@ class Spool:
 
     def _insert(self, lane: Lane, seq: int, body: bytes) -> None:
         self._db.execute("INSERT INTO messages VALUES (?, ?, ?)", (lane, seq, body))
-        self._size += len(body)
 
     def _measure(self) -> int:
         return int(self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM messages").fetchone()[0])
 
     def _make_room(self, wanted: int) -> None:
         """Drop the oldest telemetry, back-log before live, until `wanted` bytes are free; counted for ever."""
-        freed = 0
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        freed = dropped = 0
+        with self._transaction():
             for lane in (Lane.BACKLOG, Lane.LIVE):
                 rows = self._db.execute("SELECT seq, length(body) FROM messages WHERE lane = ? ORDER BY seq", (lane,))
                 for seq, size in rows.fetchall():
@@ -231,9 +228,11 @@ class Spool:
                         break
                     self._db.execute("DELETE FROM messages WHERE lane = ? AND seq = ?", (lane, seq))
                     freed += size
-                    self.dropped += 1
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('dropped', ?)", (str(self.dropped),))
+                    dropped += 1
+            total = str(self.dropped + dropped)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('dropped', ?)", (total,))
         self._size -= freed
+        self.dropped += dropped
 
 
 def _value(stored: object, type_name: str) -> Value:

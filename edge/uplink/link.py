@@ -9,14 +9,15 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 
 import aiomqtt
 import structlog
 
 from edge.clock import Clock
 from edge.config import CloudBroker, UplinkSection, read_secret
-from edge.spool.store import Spool
-from edge.tasks import Backoff, in_thread
+from edge.spool.store import Spool, SpoolError
+from edge.tasks import Backoff, CountedQueue, in_thread, until_first_ends
 from edge.uplink.lanes import ORDER, Lanes
 from protocols.errors import ProtocolError
 from protocols.topics import Down, Up, down, up
@@ -33,6 +34,9 @@ from protocols.wire import (
 )
 
 log = structlog.get_logger()
+
+_INCOMING_LIMIT = 2_000
+"""Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
 
 OnCommand = Callable[[Command], Awaitable[Reply]]
 OnSettled = Callable[[Lane, list[tuple[int, int]]], None]
@@ -55,7 +59,7 @@ class Uplink:
         clock: Clock,
         rng: random.Random,
         heartbeat_s: float,
-        status: Callable[[StatusKind, str], Status],
+        status: Callable[[StatusKind, str], Awaitable[Status]],
         on_command: OnCommand,
         on_settled: OnSettled,
     ) -> None:
@@ -96,6 +100,9 @@ class Uplink:
             except aiomqtt.MqttCodeError as error:
                 self.counts["lost"] += 1
                 log.warning("uplink_refused", host=self._broker.host, port=self._broker.port, code=str(error.rc))
+            except SpoolError as error:
+                self.counts["spool_error"] += 1
+                log.critical("uplink_spool_error", error=str(error))
             except (aiomqtt.MqttError, OSError, ssl.SSLError) as error:
                 self.counts["lost"] += 1
                 log.warning("uplink_lost", host=self._broker.host, port=self._broker.port, error=str(error))
@@ -103,14 +110,14 @@ class Uplink:
             self.lanes.disconnected()
             await asyncio.sleep(backoff.next_s())
 
-    def _client(self, session: str) -> aiomqtt.Client:
+    async def _client(self, session: str) -> aiomqtt.Client:
         broker = self._broker
         context = None
         if broker.tls:
             context = ssl.create_default_context(cafile=broker.ca_file)
             if broker.cert_file:
                 context.load_cert_chain(broker.cert_file, broker.key_file)
-        will = self._status(StatusKind.WILL, session)
+        will = await self._status(StatusKind.WILL, session)
         return aiomqtt.Client(
             broker.host,
             broker.port,
@@ -120,13 +127,15 @@ class Uplink:
             clean_session=True,
             keepalive=self._config.keepalive_s,
             tls_context=context,
+            queue_type=partial(CountedQueue, counts=self.counts),  # type: ignore[arg-type]
+            max_queued_incoming_messages=_INCOMING_LIMIT,
             timeout=max(5.0, self._config.resend_after_s),
             will=aiomqtt.Will(up(self._gateway, Up.STATUS), encode(will), qos=1, retain=True),
         )
 
     async def _session(self, backoff: Backoff) -> None:
         session = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        async with self._client(session) as client:
+        async with await self._client(session) as client:
             await client.subscribe([(down(self._gateway, Down.ACK), 0), (down(self._gateway, Down.COMMAND), 1)])
             await self._publish_status(client, StatusKind.BIRTH, session)
             self.connected, self._acked_this_session = True, False
@@ -134,23 +143,16 @@ class Uplink:
             log.info("uplink_connected", host=self._broker.host, port=self._broker.port, session=session)
             for lane in ORDER:
                 self.lanes.offered[lane] = 0
-            tasks = [
-                asyncio.create_task(self._listen(client, backoff), name="uplink-listen"),
-                asyncio.create_task(self._heartbeat(client, session), name="uplink-heartbeat"),
-                asyncio.create_task(self._watch(), name="uplink-watch"),
-                *(asyncio.create_task(self._send_lane(client, lane), name=f"uplink-{lane}") for lane in ORDER),
-            ]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await until_first_ends(
+                self._listen(client, backoff),
+                self._heartbeat(client, session),
+                self._watch(),
+                *(self._send_lane(client, lane) for lane in ORDER),
+            )
 
     async def _publish_status(self, client: aiomqtt.Client, kind: StatusKind, session: str) -> None:
-        await client.publish(up(self._gateway, Up.STATUS), encode(self._status(kind, session)), qos=1, retain=True)
+        status = encode(await self._status(kind, session))
+        await client.publish(up(self._gateway, Up.STATUS), status, qos=1, retain=True)
 
     async def _heartbeat(self, client: aiomqtt.Client, session: str) -> None:
         while True:
@@ -212,8 +214,10 @@ class Uplink:
         for lane, ranges in self.lanes.settle(ack, self._spool.epoch).items():
             await in_thread(self._executor, self._spool.settle, lane, ranges)
             self.counts[f"settled_{lane}"] += 1
-            self._on_settled(lane, ranges)
             self._wake[lane].set()
+        for entry in ack.ranges:
+            if entry.epoch == self._spool.epoch:
+                self._on_settled(entry.lane, entry.ranges)
 
     async def _command(self, client: aiomqtt.Client, command: Command) -> None:
         reply = await self._on_command(command)

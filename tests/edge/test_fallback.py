@@ -1,0 +1,69 @@
+"""The fallback SMS: who is told when the cloud does not take a raised alarm, sent to a real HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from standardwebhooks import Webhook
+
+from edge.clock import SystemClock
+from edge.config import FallbackSection
+from edge.fallback.sms import FallbackSms, Waiting
+from protocols.wire import AlarmState
+
+
+def test_each_late_alarm_is_due_once() -> None:
+    """An alarm is due after the waiting time, once; one the cloud has taken is never due."""
+    waiting = Waiting(60.0)
+    waiting.raised("a", 0.0)
+    waiting.raised("b", 0.0)
+    waiting.settled(["b"])
+    assert waiting.due(59.0) == []
+    assert waiting.due(60.0) == ["a"]
+    assert waiting.due(61.0) == []
+
+
+async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
+    """A raised alarm nobody takes becomes one signed request per phone; the published library accepts the signature."""
+    got: list[tuple[dict[str, str], bytes]] = []
+    both = threading.Event()
+
+    class Router(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+            if len(got) == 2:
+                both.set()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Router)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
+    (tmp_path / "secret").write_text(secret)
+    section = FallbackSection(
+        sms_url=f"http://127.0.0.1:{server.server_port}/sms",
+        secret_file=tmp_path / "secret",
+        after_s=0.1,
+        phones=("10000000001", "10000000002"),
+    )
+    sms = FallbackSms(section, "gw-1", SystemClock())
+    sms.watch("a1", AlarmState.RAISED)
+    task = asyncio.create_task(sms.run())
+    assert await asyncio.to_thread(both.wait, 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    for headers, body in got:
+        Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
+    assert sorted(json.loads(body)["data"]["to"] for _, body in got) == ["10000000001", "10000000002"]
