@@ -99,6 +99,8 @@ class Dispatch(Section):
         "medium": (LadderStep(after_s=30, tell="contacts"), LadderStep(after_s=180, tell="supervisors")),
         "low": (LadderStep(after_s=900, tell="supervisors"),),
     }
+    repeat_s: Annotated[float, Field(ge=10)] = 300.0
+    """After the last step of a ladder, that step again so often, until somebody claims."""
     location_max_age_s: Seconds = 900.0
     responder_rest_s: Seconds = 300.0
 
@@ -149,6 +151,14 @@ class CloudConfig(Section):
     metrics: Metrics = Metrics()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def load(path: Path) -> CloudConfig:

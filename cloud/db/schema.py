@@ -216,8 +216,7 @@ access_codes = Table(
     Column("expires_at", Double, nullable=False),
 )
 
-# --- work that must happen: rows written in the transaction that causes it
-# ----------------------------------------------
+# --- work that must happen: rows written in the transaction that causes it ------------------------------------------
 
 timers = Table(
     "timers",

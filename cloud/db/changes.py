@@ -1,0 +1,26 @@
+"""Wakes the loops of this process when a transaction has left work for them; other processes are seen by polling."""
+
+from __future__ import annotations
+
+import asyncio
+
+POLL_S = 0.25
+
+
+class Changes:
+    """One bell for everybody: cheap, because every loop looks into its own indexed table."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Something was committed."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout_s: float = POLL_S) -> None:
+        """Return at the next `notify`, or after `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout_s)
+        except TimeoutError:
+            pass
