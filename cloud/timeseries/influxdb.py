@@ -7,7 +7,6 @@ from typing import Any
 
 import aiohttp
 import httpx
-from influxdb_client import WritePrecision
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
@@ -47,7 +46,7 @@ class InfluxStore:
     async def close(self) -> None:
         """Close the connections."""
         if self._writer is not None:
-            await self._writer.close()
+            await self._writer.close()  # type: ignore[no-untyped-call]
         if self._reader is not None:
             await self._reader.aclose()
 
@@ -72,7 +71,7 @@ class InfluxStore:
         bucket = f"{self._config.database}/{self._config.retention_policy}"
         body = "\n".join(lines).encode()
         try:
-            await self._writer.write_api().write(bucket, record=body, write_precision=WritePrecision.NS)
+            await self._writer.write_api().write(bucket, record=body, write_precision="ns")  # type: ignore[arg-type]
         except ApiException as error:
             if error.status == 404:
                 await self._create_database()
@@ -171,7 +170,9 @@ class InfluxStore:
         return [await self._query(statement) for statement in statements.split("; ")]
 
     async def _plain(self, metric: str, where: str) -> list[Series]:
-        found = await self._query(f'SELECT "{metric}" FROM "{METRICS[metric].measurement}" WHERE {where} GROUP BY device')
+        found = await self._query(
+            f'SELECT "{metric}" FROM "{METRICS[metric].measurement}" WHERE {where} GROUP BY device'
+        )
         return [
             Series(
                 series["tags"]["device"],

@@ -1,0 +1,35 @@
+"""Tells the home how far help has come, as command rows that ingest sends down."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from cloud.context import Work
+from cloud.db.schema import alarms, commands, gateways
+from protocols.wire import Progress, ProgressStage, encode
+
+_VALID_S = 600.0
+
+
+async def tell_home(
+    work: Work, incident_id: str, home_id: str, stage: ProgressStage, *, role: str | None = None
+) -> None:
+    """One command to every gateway of the home."""
+    alarm = await work.one(
+        select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id).order_by(alarms.c.received_at.desc())
+    )
+    for row in await work.all(
+        select(gateways.c.id).where(gateways.c.home_id == home_id, gateways.c.revoked_at.is_(None))
+    ):
+        command_id = work.new_id()
+        command = Progress(
+            v=1,
+            id=command_id,
+            expires_at=work.now + _VALID_S,
+            incident_id=incident_id,
+            stage=stage,
+            responder_role=role,
+            alarm_id=alarm["alarm_id"] if alarm else None,
+        )
+        values = {"id": command_id, "gateway_id": row["id"], "payload": encode(command), "state": "waiting"}
+        await work.run(commands.insert().values(**values, created_at=work.now, expires_at=command.expires_at))

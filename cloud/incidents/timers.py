@@ -1,0 +1,59 @@
+"""Timers as rows, written in the transaction that needs them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import update
+
+from cloud.context import Work
+from cloud.db.schema import timers
+
+
+class TimerKind(StrEnum):
+    """What is to happen when the time has come."""
+
+    RAISE_PENDING = "raise_pending"
+    LADDER = "ladder"
+    CLAIM_LEASE = "claim_lease"
+    GATEWAY_OFFLINE = "gateway_offline"
+
+
+async def schedule(
+    work: Work,
+    kind: TimerKind,
+    due_at: float,
+    *,
+    incident_id: str | None = None,
+    alarm_id: str | None = None,
+    gateway_id: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Write one timer."""
+    row = {"id": work.new_id(), "kind": kind, "due_at": due_at, "state": "waiting", "data": data or {}}
+    await work.run(timers.insert().values(**row, incident_id=incident_id, alarm_id=alarm_id, gateway_id=gateway_id))
+
+
+async def cancel(
+    work: Work,
+    *kinds: TimerKind,
+    incident_id: str | None = None,
+    alarm_id: str | None = None,
+    gateway_id: str | None = None,
+) -> None:
+    """Cancel the waiting timers of these kinds that belong to what is named."""
+    statement = update(timers).where(timers.c.state == "waiting", timers.c.kind.in_(kinds))
+    for column, value in (("incident_id", incident_id), ("alarm_id", alarm_id), ("gateway_id", gateway_id)):
+        if value is not None:
+            statement = statement.where(timers.c[column] == value)
+    await work.run(statement.values(state="cancelled", done_at=work.now))
+
+
+async def arm_ladder(work: Work, incident_id: str, priority: str, *, since: float) -> None:
+    """Escalation of an incident nobody holds: its first step, counted from `since`; each step arms the next."""
+    steps = work.context.config.dispatch.ladders.get(priority, ())  # type: ignore[call-overload]
+    await cancel(work, TimerKind.LADDER, incident_id=incident_id)
+    first = steps[0].after_s if steps else work.context.config.dispatch.repeat_s
+    data = {"step": 0, "since": since}
+    await schedule(work, TimerKind.LADDER, since + first, incident_id=incident_id, data=data)
