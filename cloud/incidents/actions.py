@@ -17,7 +17,7 @@ from cloud.incidents.states import Outcome, State, Step, unowned
 from cloud.incidents.store import ClaimedByOtherError, NotAllowedError, NotFoundError
 from cloud.incidents.timers import TimerKind
 from cloud.notify.outbox import access_code, cancel_waiting, enqueue
-from cloud.notify.texts import kind_text, outcome_text
+from cloud.notify.texts import Lang, kind_text, outcome_text
 from protocols.wire import ProgressStage
 
 ACTIVE = ("offered", "accepted", "arrived")
@@ -272,7 +272,7 @@ async def _stand_down(work: Work, incident: dict[str, Any], outcome: Outcome) ->
             continue
         people = contacts if kind == "contact" else responders
         found = await work.one(select(people.c.lang).where(people.c.id == person))
-        lang = found["lang"] if found else "zh"
+        lang: Lang = found["lang"] if found else "zh"
         await enqueue(
             work,
             recipient=row["recipient"],

@@ -14,7 +14,7 @@ from cloud.db.schema import incident_events as table
 _LOCK = 7_002
 
 
-async def record(work: Work, incident_id: str | None, kind: str, actor: str, **data: Any) -> int:
+async def record(work: Work, incident_id: str | None, kind: str, actor: str, /, **data: Any) -> int:
     """Append one event; returns its position.
 
     Positions are given under a lock held until the commit, so that whoever reads up to one has seen all before it.
