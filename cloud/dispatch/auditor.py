@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import structlog
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 
 from cloud.context import Context
 from cloud.db.schema import alarms, incidents, timers
@@ -23,11 +23,11 @@ async def audit(context: Context, counts: Counter[str]) -> int:
     repaired = 0
     async with context.work() as work:
 
-        def waiting(kind: TimerKind) -> tuple[object, object]:
-            return timers.c.kind == kind, timers.c.state == "waiting"
+        def waiting(kind: TimerKind) -> list[ColumnElement[bool]]:
+            return [timers.c.kind == kind, timers.c.state == "waiting"]
 
-        held = exists().where(timers.c.incident_id == incidents.c.id, *waiting(TimerKind.CLAIM_LEASE))  # type: ignore[arg-type]
-        climbing = exists().where(timers.c.incident_id == incidents.c.id, *waiting(TimerKind.LADDER))  # type: ignore[arg-type]
+        held = exists().where(timers.c.incident_id == incidents.c.id, *waiting(TimerKind.CLAIM_LEASE))
+        climbing = exists().where(timers.c.incident_id == incidents.c.id, *waiting(TimerKind.LADDER))
         open_ = incidents.c.state != State.CLOSED
         for row in await work.all(select(incidents).where(open_, incidents.c.claimed_by.is_(None), ~climbing)):
             await timer_rows.arm_ladder(work, row["id"], row["priority"], since=work.now)
@@ -38,7 +38,7 @@ async def audit(context: Context, counts: Counter[str]) -> int:
             await timer_rows.schedule(work, TimerKind.CLAIM_LEASE, due, incident_id=row["id"])
             await record(work, row["id"], "audit_repaired", "system", missing="claim_lease")
             repaired += 1
-        decided = exists().where(timers.c.alarm_id == alarms.c.alarm_id, *waiting(TimerKind.RAISE_PENDING))  # type: ignore[arg-type]
+        decided = exists().where(timers.c.alarm_id == alarms.c.alarm_id, *waiting(TimerKind.RAISE_PENDING))
         pending = alarms.c.state == AlarmState.PENDING, alarms.c.incident_id.is_(None)
         for row in await work.all(select(alarms).where(*pending, ~decided)):
             await timer_rows.schedule(work, TimerKind.RAISE_PENDING, work.now, alarm_id=row["alarm_id"])

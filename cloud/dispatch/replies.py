@@ -105,7 +105,7 @@ async def _reply(work: Work, phone: str, person: dict[str, Any], template: str, 
 
 
 async def receive_receipt(context: Context, message_id: str, status: str) -> bool:
-    """Note what the provider says of one message; False if it is not ours. A later `failed` never undoes `delivered`."""
+    """Note what the provider says of one message; False if it is not ours. `failed` never undoes `delivered`."""
     async with context.work() as work:
         mine = update(outbox).where(outbox.c.id == message_id)
         if status == "delivered":

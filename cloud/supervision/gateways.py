@@ -23,13 +23,13 @@ class StatusIntake:
         self._context = context
         self._silent_sensors: dict[str, set[str]] = {}
 
-    async def accept(self, gateway: str, home: str, status: Status) -> None:
-        """Commit one status. A will of an older session than the present one says nothing."""
+    async def accept(self, gateway: str, home: str, status: Status, *, retained: bool) -> None:
+        """Commit one status. A will of an older session says nothing; a retained message is no sign of life now."""
         async with self._context.work() as work:
             if status.kind is StatusKind.WILL:
                 await self._left(work, gateway, status)
             else:
-                await self._alive(work, gateway, home, status)
+                await self._alive(work, gateway, home, status, retained)
 
     async def _left(self, work: Work, gateway: str, status: Status) -> None:
         mine = gateways.c.id == gateway, gateways.c.session == status.session, gateways.c.online.is_(True)
@@ -37,9 +37,11 @@ class StatusIntake:
             grace = self._context.config.supervision.will_grace_s
             await timers.schedule(work, TimerKind.GATEWAY_OFFLINE, work.now + grace, gateway_id=gateway)
 
-    async def _alive(self, work: Work, gateway: str, home: str, status: Status) -> None:
-        values = {"session": status.session, "online": True, "last_seen_at": work.now}
-        row = await work.one(select(gateways.c.online).where(gateways.c.id == gateway))
+    async def _alive(self, work: Work, gateway: str, home: str, status: Status, retained: bool) -> None:
+        values: dict[str, object] = {"session": status.session, "online": True}
+        row = await work.one(select(gateways.c.online, gateways.c.last_seen_at).where(gateways.c.id == gateway))
+        if not retained or row is None or row["last_seen_at"] is None:
+            values["last_seen_at"] = work.now
         statement = update(gateways).where(gateways.c.id == gateway)
         await work.run(statement.values(**values, status=msgspec.to_builtins(status)))
         if row is not None and not row["online"]:

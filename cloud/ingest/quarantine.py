@@ -1,0 +1,61 @@
+"""What was refused, kept with the reason, so that it can be looked at and replayed."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import delete, func, select
+
+from cloud.context import Work
+from cloud.db.schema import quarantine
+from protocols.errors import ProtocolError
+from protocols.wire import Lane
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of a message in its gateway's sequence, read from a message that is wrong elsewhere."""
+
+    epoch: str | None = None
+    lane: Lane | None = None
+    seq: int | None = None
+
+
+_decoder = msgspec.json.Decoder(Place)
+_MAX_KEPT_BYTES = 64 * 1024
+
+
+def place_of(payload: bytes, lane: Lane | None = None) -> Place:
+    """What can still be read of epoch, lane and sequence; nothing of it need be right."""
+    try:
+        place = _decoder.decode(payload[: 1 << 20])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Place(lane=lane)
+    seq = place.seq if place.seq is not None and 1 <= place.seq <= 2**53 else None
+    epoch = place.epoch if place.epoch is not None and len(place.epoch) == 16 else None
+    return Place(epoch, lane or place.lane, seq)
+
+
+async def put(work: Work, topic: str, gateway: str | None, payload: bytes, error: ProtocolError, place: Place) -> None:
+    """Keep one message, or the bad part of one; past the configured size the oldest are given up."""
+    row = {
+        "received_at": work.now,
+        "topic": topic[:200],
+        "gateway_id": gateway,
+        "epoch": place.epoch,
+        "lane": place.lane,
+        "seq": place.seq,
+        "reason": error.reason,
+        "detail": str(error)[:500],
+        "payload": payload[:_MAX_KEPT_BYTES],
+        "size": len(payload),
+        "state": "held",
+    }
+    await work.run(quarantine.insert().values(**row))
+    kept = func.length(quarantine.c.payload)
+    total = int(await work.connection.scalar(select(func.sum(kept))) or 0)
+    limit = work.context.config.ingest.quarantine_limit_bytes
+    while total > limit:
+        oldest = await work.one(select(quarantine.c.id, kept.label("kept")).order_by(quarantine.c.id).limit(1))
+        if oldest is None:
+            break
+        await work.run(delete(quarantine).where(quarantine.c.id == oldest["id"]))
+        total -= oldest["kept"]

@@ -1,0 +1,56 @@
+"""The ingest role: two connections to the broker, so that telemetry can never hold up an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.context import Context
+from cloud.ingest.connection import BrokerConnection
+from cloud.ingest.control import ControlIngest
+from cloud.ingest.downlink import send_commands
+from cloud.ingest.telemetry import TelemetryIngest
+from cloud.registry.gateways import GatewayDirectory
+from cloud.timeseries.base import TimeSeriesStore
+from protocols.topics import Up, up_filter
+
+log = structlog.get_logger()
+
+
+class IngestWorker:
+    """Runs until cancelled; any number may share one subscription where the broker offers it."""
+
+    def __init__(self, context: Context, store: TimeSeriesStore) -> None:
+        self._context = context
+        self.counts: Counter[str] = Counter()
+        directory = GatewayDirectory(context)
+        self.telemetry = TelemetryIngest(context, store, directory, self.counts)
+        self._control = ControlIngest(context, directory, self.counts)
+        broker = context.config.broker
+        name = f"anju-ingest-{uuid.uuid4().hex[:8]}"
+        self.control_link = BrokerConnection(
+            broker, f"{name}-c", [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)], self._control.take
+        )
+        self.telemetry_link = BrokerConnection(broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take)
+
+    async def run(self) -> None:
+        """Run both connections, the writers and the downlink."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.control_link.run())
+            group.create_task(self.telemetry_link.run())
+            group.create_task(self._control.run(self.control_link.publish))
+            group.create_task(self.telemetry.run(self.telemetry_link.publish))
+            group.create_task(self._downlink())
+
+    async def _downlink(self) -> None:
+        while True:
+            try:
+                if not await send_commands(self._context, self.control_link.publish):
+                    await self._context.changes.wait()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("downlink_waits", error=str(error).partition("\n")[0])
+                await asyncio.sleep(1)
