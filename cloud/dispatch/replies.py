@@ -104,13 +104,12 @@ async def _reply(work: Work, phone: str, person: dict[str, Any], template: str, 
         )
 
 
-async def receive_receipt(context: Context, message_id: str, status: str) -> bool:
-    """Note what the provider says of one message; False if it is not ours. `failed` never undoes `delivered`."""
+async def receive_receipt(context: Context, message_id: str, *, delivered: bool, detail: str = "") -> bool:
+    """Note what the provider says of one message; False if it is not ours. A failure never undoes a delivery."""
     async with context.work() as work:
-        mine = update(outbox).where(outbox.c.id == message_id)
-        if status == "delivered":
+        mine = update(outbox).where(outbox.c.id == message_id, outbox.c.state != "cancelled")
+        if delivered:
             return bool(await work.run(mine.values(state="delivered", delivered_at=work.now)))
-        known = await work.one(select(outbox.c.state).where(outbox.c.id == message_id))
-        if known is not None and known["state"] != "delivered":
-            await work.run(mine.values(state="failed", last_error=f"receipt: {status}"[:300]))
-        return known is not None
+        values = {"state": "failed", "last_error": f"receipt: {detail}"[:300]}
+        await work.run(mine.where(outbox.c.state != "delivered").values(**values))
+        return await work.one(select(outbox.c.id).where(outbox.c.id == message_id)) is not None

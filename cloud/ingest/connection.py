@@ -29,7 +29,7 @@ logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
 
 
 class BrokerConnection:
-    """Subscribes with QoS 1. What comes is handed to `on_message` at once; the sender re-sends what we do not settle."""
+    """Subscribes with QoS 1. What comes goes to `on_message` at once; its sender sends again what we do not settle."""
 
     def __init__(self, broker: Broker, client_id: str, topics: Sequence[str], on_message: OnMessage) -> None:
         self._broker = broker

@@ -45,6 +45,7 @@ class _Message:
     batch: TelemetryBatch | None = None
     points: list[Point] = field(default_factory=list)
     errors: list[ProtocolError] = field(default_factory=list)
+    is_read: bool = False
 
 
 class TelemetryIngest:
@@ -57,7 +58,7 @@ class TelemetryIngest:
         self._store = store
         self._directory = directory
         self._counts = counts
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: deque[_Message] = deque()
         self.store_problem: str | None = None
 
     def take(self, topic: str, payload: bytes, _retained: bool) -> None:
@@ -65,7 +66,7 @@ class TelemetryIngest:
         if len(self._waiting) >= self._context.config.ingest.max_in_flight_batches:
             self._counts["telemetry_overflow"] += 1
             return
-        self._waiting.append((topic, payload))
+        self._waiting.append(_Message(topic, payload))
 
     @property
     def waiting(self) -> int:
@@ -94,14 +95,13 @@ class TelemetryIngest:
 
     async def flush(self) -> dict[str, Ack]:
         """Store what waits (at most about `flush_lines` points); returns the acknowledgement for each gateway."""
-        taken: list[tuple[str, bytes]] = []
         messages: list[_Message] = []
         lines = 0
-        for topic, payload in self._waiting:
+        for message in list(self._waiting):
             if lines >= self._context.config.ingest.flush_lines:
                 break
-            message = await self._read(topic, payload)
-            taken.append((topic, payload))
+            if not message.is_read:
+                await self._read(message)
             messages.append(message)
             lines += len(message.points)
         await self._write(messages)
@@ -114,18 +114,17 @@ class TelemetryIngest:
                 if message.errors:
                     await self._quarantine(work, message)
             self._counts["telemetry_duplicates"] += await ledger.add(work, stored)
-        for _ in taken:
+        for _ in messages:
             self._waiting.popleft()
         self._counts["telemetry_batches"] += sum(m.batch is not None for m in messages)
         self._counts["telemetry_points"] += lines
         return self._acks(messages)
 
-    async def _read(self, topic: str, payload: bytes) -> _Message:
-        message = _Message(topic, payload)
+    async def _read(self, message: _Message) -> None:
         try:
-            message.gateway = parse_up(topic).gateway
+            message.gateway = parse_up(message.topic).gateway
             message.home = await self._directory.home_of(message.gateway)
-            batch = decode_telemetry(payload)
+            batch = decode_telemetry(message.payload)
             limits = self._context.config.ingest
             bounds = TimeBounds(limits.max_age_days * 86_400, limits.max_future_s)
             readings, message.errors = read_records(batch.records, self._context.now(), bounds)
@@ -133,9 +132,9 @@ class TelemetryIngest:
             message.batch = batch
         except ProtocolError as error:
             message.errors = [error]
-        for error in message.errors:
-            self._counts[f"rejected_{error.reason}"] += 1
-        return message
+        message.is_read = True
+        for found in message.errors:
+            self._counts[f"rejected_{found.reason}"] += 1
 
     async def _write(self, messages: list[_Message]) -> None:
         points: list[Point] = []

@@ -1,0 +1,140 @@
+"""Signing in: an HttpOnly, SameSite=Strict cookie whose hash is kept; roles; protection against guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections import deque
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy import delete, select
+
+from cloud.api.models import Me, SignIn
+from cloud.api.problems import RESPONSES, ApiError
+from cloud.context import Context
+from cloud.db.schema import sessions, users
+from cloud.incidents.actions import Actor
+from cloud.registry.passwords import password_matches
+
+COOKIE = "anju_session"
+_TRIES = 8
+_TRIES_IN_S = 60.0
+_MAX_WATCHED = 10_000
+
+
+class Guessing:
+    """Counts failures per key over a minute; too many, and the next is refused."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, deque[float]] = {}
+
+    def check(self, key: str) -> None:
+        """Raises ApiError 429 while there were too many failures."""
+        failures = self._failures.get(key)
+        if failures is None:
+            return
+        while failures and time.monotonic() - failures[0] > _TRIES_IN_S:
+            failures.popleft()
+        if len(failures) >= _TRIES:
+            wait = str(round(_TRIES_IN_S - (time.monotonic() - failures[0])) + 1)
+            raise ApiError(429, "too_many_attempts", f"try again in {wait} s", {"Retry-After": wait})
+
+    def failed(self, key: str) -> None:
+        """Note a failure; the longest-known key is forgotten when there are too many."""
+        self._failures.setdefault(key, deque(maxlen=_TRIES)).append(time.monotonic())
+        while len(self._failures) > _MAX_WATCHED:
+            self._failures.pop(next(iter(self._failures)))
+
+
+def context_of(request: Request) -> Context:
+    """The application's context."""
+    context: Context = request.app.state.context
+    return context
+
+
+InContext = Annotated[Context, Depends(context_of)]
+
+
+def own_page_only(request: Request) -> None:
+    """Refuse what another site's page could send with our cookie: it cannot set this header."""
+    if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("x-requested-with") != "anju":
+        raise ApiError(403, "not_from_our_page", "the header X-Requested-With: anju is needed")
+
+
+async def _user(request: Request, context: InContext) -> dict[str, Any]:
+    token = request.cookies.get(COOKIE, "")
+    if token:
+        async with context.look() as work:
+            row = await work.one(
+                select(users)
+                .join(sessions, sessions.c.user_id == users.c.id)
+                .where(
+                    sessions.c.token_hash == _hash(token),
+                    sessions.c.expires_at > work.now,
+                    users.c.disabled_at.is_(None),
+                )
+            )
+        if row is not None:
+            return row
+    raise ApiError(401, "not_signed_in", "sign in first")
+
+
+SignedIn = Annotated[dict[str, Any], Depends(_user)]
+
+
+def _operator(user: SignedIn) -> Actor:
+    if user["role"] not in ("operator", "supervisor", "admin"):
+        raise ApiError(403, "wrong_role", f"the role {user['role']} does not permit this")
+    return Actor(user["id"], user["name"], supervisor=user["role"] != "operator")
+
+
+Operator = Annotated[Actor, Depends(_operator)]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+router = APIRouter(tags=["session"], responses={k: v for k, v in RESPONSES.items() if k in (401, 403, 422)})
+
+
+@router.post("/sign-in", operation_id="signIn")
+async def sign_in(body: SignIn, request: Request, response: Response, context: InContext) -> Me:
+    """Sign in; the answer sets the session cookie."""
+    guessing: Guessing = request.app.state.guessing
+    address = request.client.host if request.client else "?"
+    keys = (f"login:{body.login}", f"address:{address}")
+    guessing.check(keys[0])
+    async with context.look() as work:
+        user = await work.one(select(users).where(users.c.login == body.login, users.c.disabled_at.is_(None)))
+    if not await asyncio.to_thread(password_matches, user["password_hash"] if user else None, body.password):
+        guessing.failed(keys[0])
+        raise ApiError(401, "wrong_password", "login or password is wrong")
+    assert user is not None
+    token = secrets.token_urlsafe(32)
+    lifetime = context.config.api.session_hours * 3600
+    async with context.work() as work:
+        await work.run(delete(sessions).where(sessions.c.expires_at < work.now))
+        row = {"token_hash": _hash(token), "user_id": user["id"], "created_at": work.now}
+        await work.run(sessions.insert().values(**row, expires_at=work.now + lifetime))
+    response.set_cookie(
+        COOKIE, token, max_age=int(lifetime), httponly=True, samesite="strict", secure=context.config.api.secure_cookie
+    )
+    return Me(**user)
+
+
+@router.post("/sign-out", status_code=204, operation_id="signOut")
+async def sign_out(request: Request, response: Response, context: InContext) -> None:
+    """End the session; without one this does nothing."""
+    async with context.work() as work:
+        await work.run(delete(sessions).where(sessions.c.token_hash == _hash(request.cookies.get(COOKIE, ""))))
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=context.config.api.secure_cookie)
+
+
+@router.get("/me", operation_id="me")
+async def me(user: SignedIn) -> Me:
+    """Who is signed in."""
+    return Me(**user)
