@@ -1,0 +1,184 @@
+"""Pages that an SMS leads to: family and responder, opened by a code, for a phone, without JavaScript."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import select
+
+from cloud.api.page_texts import text_of
+from cloud.api.problems import ApiError
+from cloud.api.sessions import Guessing, InContext
+from cloud.context import Context, Work
+from cloud.db.schema import access_codes, assignments, contacts, homes, incidents, residents, responders
+from cloud.incidents.actions import answer_call, answer_job
+from cloud.incidents.queries import incident_detail
+from cloud.incidents.store import NotAllowedError
+from cloud.notify.outbox import CODE_LENGTH
+from cloud.notify.texts import Lang, clock_text, kind_text, outcome_text
+from cloud.timeseries.base import Sample, StoreError, TimeSeriesStore
+
+router = APIRouter(include_in_schema=False)
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
+_VITALS = ("heart_rate", "spo2", "systolic", "diastolic", "body_temperature")
+_VITALS_AGE_S = 6 * 3600
+_STEPS = ("new", "claimed", "dispatched", "on_scene", "closed")
+_AFTER_CLOSE_S = 24 * 3600
+
+
+def _render(name: str, lang: Lang, status: int = 200, **values: Any) -> HTMLResponse:
+    html = _templates.get_template(name).render(t=lambda key, **v: text_of(key, lang, **v), lang=lang, **values)
+    return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def _lang(request: Request, default: Lang = "zh") -> Lang:
+    asked = request.query_params.get("lang")
+    return asked if asked in ("zh", "en") else default  # type: ignore[return-value]
+
+
+@router.get("/s")
+async def enter_code(request: Request) -> HTMLResponse:
+    """Asks for the code of an SMS."""
+    return _render("code.html", _lang(request), wrong=False)
+
+
+@router.post("/s")
+async def open_code(request: Request, context: InContext, code: Annotated[str, Form(max_length=40)] = "") -> Response:
+    """Leads to the page a code opens."""
+    try:
+        row = await _row(request, context, code)
+    except ApiError as error:
+        return _render("code.html", _lang(request), error.status, wrong=True)
+    return RedirectResponse(f"/{'f' if row['contact_id'] else 'r'}/{row['code']}", 303)
+
+
+async def _row(request: Request, context: Context, code: str) -> dict[str, Any]:
+    """The code's row. Raises ApiError 404, or 429 when somebody guesses."""
+    guessing: Guessing = request.app.state.guessing
+    key = f"code:{request.client.host if request.client else '?'}"
+    guessing.check(key)
+    cleaned = code.strip().upper()
+    async with context.look() as work:
+        row = None
+        if len(cleaned) == CODE_LENGTH:
+            row = await work.one(
+                select(access_codes, incidents.c.closed_at)
+                .join(incidents, incidents.c.id == access_codes.c.incident_id)
+                .where(access_codes.c.code == cleaned, access_codes.c.expires_at > work.now)
+            )
+        if row is None or (row["closed_at"] is not None and row["closed_at"] < work.now - _AFTER_CLOSE_S):
+            guessing.failed(key)
+            raise ApiError(404, "unknown_code", "no such code")
+    return row
+
+
+async def _common(work: Work, row: dict[str, Any], lang: Lang) -> dict[str, Any]:
+    detail = await incident_detail(work, row["incident_id"])
+    assert detail is not None
+    reached = _STEPS.index("on_scene" if detail["state"] == "resolved" else detail["state"])
+    return {
+        "code": row["code"],
+        "incident": detail,
+        "kind": kind_text(detail["kind"], lang),
+        "time": clock_text(detail["opened_at"]),
+        "outcome": outcome_text(detail["outcome"], lang) if detail["outcome"] else "",
+        "steps": [(step, i <= reached) for i, step in enumerate(_STEPS)],
+        "open": detail["state"] != "closed",
+        "now": time.time(),
+    }
+
+
+@router.get("/f/{code}")
+async def family_page(code: str, request: Request, context: InContext) -> HTMLResponse:
+    """What happened, how far help has come, and whether this person can go."""
+    row = await _page_row(request, context, code, "contact_id")
+    if isinstance(row, HTMLResponse):
+        return row
+    async with context.look() as work:
+        person = await work.one(select(contacts).where(contacts.c.id == row["contact_id"]))
+        lang = _lang(request, person["lang"] if person else "zh")
+        values = await _common(work, row, lang)
+    answers = [e for e in values["incident"]["events"] if e["actor"] == f"contact:{row['contact_id']}"]
+    store: TimeSeriesStore = request.app.state.store
+    vitals = await _vitals(store, values["incident"]["home"]["id"], context.now())
+    answered = answers[-1]["kind"] if answers else ""
+    return _render("family.html", lang, **values, person=person, answered=answered, vitals=vitals)
+
+
+async def _vitals(store: TimeSeriesStore, home: str, now: float) -> list[tuple[Sample, int]] | None:
+    """Vitals of the last hours with their age in minutes; None while the time series is away."""
+    try:
+        latest = await store.latest(home)
+    except StoreError:
+        return None
+    return [(s, round((now - s.at) / 60)) for s in latest if s.metric in _VITALS and now - s.at < _VITALS_AGE_S]
+
+
+async def _page_row(request: Request, context: Context, code: str, who: str) -> dict[str, Any] | HTMLResponse:
+    try:
+        row = await _row(request, context, code)
+    except ApiError as error:
+        return _render("code.html", _lang(request), error.status, wrong=True)
+    return row if row[who] else _render("code.html", _lang(request), 404, wrong=True)
+
+
+@router.post("/f/{code}/answer")
+async def family_answer(
+    code: str, request: Request, context: InContext, answer: Annotated[str, Form(max_length=10)] = ""
+) -> Response:
+    """Takes "go" or "cannot"."""
+    row = await _page_row(request, context, code, "contact_id")
+    if isinstance(row, HTMLResponse):
+        return row
+    if answer in ("go", "cannot"):
+        try:
+            async with context.work() as work:
+                await answer_call(work, row["incident_id"], row["contact_id"], can_go=answer == "go")
+        except NotAllowedError:
+            pass  # the page says that the incident is closed
+    return RedirectResponse(f"/f/{row['code']}", 303)
+
+
+@router.get("/r/{code}")
+async def responder_page(code: str, request: Request, context: InContext) -> HTMLResponse:
+    """Where to go, whom to expect, and three buttons."""
+    row = await _page_row(request, context, code, "responder_id")
+    if isinstance(row, HTMLResponse):
+        return row
+    async with context.look() as work:
+        person = await work.one(select(responders).where(responders.c.id == row["responder_id"]))
+        lang = _lang(request, person["lang"] if person else "zh")
+        values = await _common(work, row, lang)
+        job = await work.one(
+            select(assignments).where(
+                assignments.c.incident_id == row["incident_id"], assignments.c.responder_id == row["responder_id"]
+            )
+        )
+        home_id = values["incident"]["home"]["id"]
+        home = await work.one(select(homes).where(homes.c.id == home_id))
+        people = await work.all(select(residents).where(residents.c.home_id == home_id).order_by(residents.c.id))
+    return _render("responder.html", lang, **values, person=person, job=job, home=home, people=people)
+
+
+@router.post("/r/{code}/answer")
+async def responder_answer(
+    code: str, request: Request, context: InContext, answer: Annotated[str, Form(max_length=10)] = ""
+) -> Response:
+    """Takes "accept", "decline" or "arrive"."""
+    row = await _page_row(request, context, code, "responder_id")
+    if isinstance(row, HTMLResponse):
+        return row
+    if answer in ("accept", "decline", "arrive"):
+        try:
+            async with context.work() as work:
+                await answer_job(work, row["incident_id"], row["responder_id"], answer)
+        except NotAllowedError:
+            pass  # the page shows the state that forbids it
+    return RedirectResponse(f"/r/{row['code']}", 303)

@@ -1,0 +1,142 @@
+"""Runs the chosen roles in one process until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from collections.abc import Collection, Coroutine, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+
+from cloud import metrics
+from cloud.api.app import build_app
+from cloud.config import CloudConfig, ConfigError
+from cloud.context import Context
+from cloud.db.engine import Database
+from cloud.db.migrate import current_revision, wanted_revision
+from cloud.dispatch.worker import DispatchWorker
+from cloud.ingest.worker import IngestWorker
+from cloud.timeseries.base import StoreError
+from cloud.timeseries.open import make_store
+
+log = structlog.get_logger()
+
+ROLES = ("ingest", "dispatch", "api")
+_STORE_RETRY_S = 2.0
+_STOP_S = 5.0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(config: CloudConfig, roles: Collection[str]) -> None:
+    """Run until a signal. Raises ConfigError where the database is not migrated, OSError where a port is taken."""
+    context = Context(config, Database(config.database.url))
+    store = make_store(config.timeseries)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        found = await current_revision(context.database)
+        if found != wanted_revision():
+            raise ConfigError(f"the database is at revision {found}, needed is {wanted_revision()}: anju-cloud migrate")
+        jobs: list[Coroutine[Any, Any, None]] = [_open_store(store)]
+        parts: dict[str, Counter[str]] = {}
+        gauges: dict[str, float] = {}
+        ingest: IngestWorker | None = None
+        if "ingest" in roles:
+            ingest = IngestWorker(context, store)
+            parts["ingest"] = ingest.counts
+            jobs.append(ingest.run())
+        if "dispatch" in roles:
+            dispatch = DispatchWorker(context)
+            parts |= {"dispatch": dispatch.counts, "messages": dispatch.messages.counts}
+            jobs.append(dispatch.run())
+        if "api" in roles:
+            jobs.append(_serve(config, build_app(context, store, stopping), stopping))
+
+        def measure() -> dict[str, float]:
+            if ingest is not None:
+                gauges["telemetry_waiting"] = ingest.telemetry.waiting
+                gauges["broker_connected"] = ingest.control_link.connected and ingest.telemetry_link.connected
+            return gauges
+
+        with _metrics(config, parts, measure):
+            log.info("cloud_started", roles=sorted(roles), http=f"{config.api.host}:{config.api.port}")
+            await _until(stopping, jobs)
+    finally:
+        await store.close()
+        await context.database.close()
+        log.info("cloud_stopped")
+
+
+@contextlib.contextmanager
+def _metrics(config: CloudConfig, parts: dict[str, Counter[str]], measure: metrics.Gauges) -> Iterator[None]:
+    if config.metrics.port == 0:
+        yield
+        return
+    stop = metrics.serve(config.metrics.host, config.metrics.port, parts, measure)
+    try:
+        yield
+    finally:
+        stop()
+
+
+async def _until(stopping: asyncio.Event, jobs: list[Coroutine[Any, Any, None]]) -> None:
+    """Run all; stop when told to, or when one fails."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        await stopping.wait()
+        await asyncio.sleep(0)
+        for task in tasks[:-1] if len(tasks) > 1 else tasks:
+            task.cancel()
+        _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+        for task in late:
+            task.cancel()
+
+
+async def _open_store(store: Any) -> None:
+    """Open the time series; while it is away, alarms work and telemetry waits at the gateways."""
+    while True:
+        try:
+            await store.open()
+            break
+        except StoreError as error:
+            log.warning("timeseries_unavailable", error=str(error))
+            await asyncio.sleep(_STORE_RETRY_S)
+    await asyncio.Event().wait()
+
+
+async def _serve(config: CloudConfig, app: Any, stopping: asyncio.Event) -> None:
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=config.api.host,
+            port=config.api.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    stopped = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    except SystemExit:
+        raise OSError(f"cannot listen on {config.api.host}:{config.api.port}") from None
+    finally:
+        stopped.cancel()
