@@ -51,6 +51,7 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         if found != wanted_revision():
             raise ConfigError(f"the database is at revision {found}, needed is {wanted_revision()}: anju-cloud migrate")
         jobs: list[Coroutine[Any, Any, None]] = [_open_store(store)]
+        server: Coroutine[Any, Any, None] | None = None
         parts: dict[str, Counter[str]] = {}
         gauges: dict[str, float] = {}
         ingest: IngestWorker | None = None
@@ -63,7 +64,7 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
             parts |= {"dispatch": dispatch.counts, "messages": dispatch.messages.counts}
             jobs.append(dispatch.run())
         if "api" in roles:
-            jobs.append(_serve(config, build_app(context, store, stopping), stopping))
+            server = _serve(config, build_app(context, store, stopping), stopping)
 
         def measure() -> dict[str, float]:
             if ingest is not None:
@@ -73,7 +74,7 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
 
         with _metrics(config, parts, measure):
             log.info("cloud_started", roles=sorted(roles), http=f"{config.api.host}:{config.api.port}")
-            await _until(stopping, jobs)
+            await _until(stopping, jobs, server)
     finally:
         await store.close()
         await context.database.close()
@@ -92,15 +93,17 @@ def _metrics(config: CloudConfig, parts: dict[str, Counter[str]], measure: metri
         stop()
 
 
-async def _until(stopping: asyncio.Event, jobs: list[Coroutine[Any, Any, None]]) -> None:
-    """Run all; stop when told to, or when one fails."""
+async def _until(
+    stopping: asyncio.Event, jobs: list[Coroutine[Any, Any, None]], server: Coroutine[Any, Any, None] | None
+) -> None:
+    """Run all; stop when told to, or when one fails. The HTTP server ends by itself, after its open answers."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job) for job in jobs]
+        serving = {group.create_task(server)} if server is not None else set()
+        tasks = {group.create_task(job) for job in jobs}
         await stopping.wait()
-        await asyncio.sleep(0)
-        for task in tasks[:-1] if len(tasks) > 1 else tasks:
+        for task in tasks:
             task.cancel()
-        _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+        _, late = await asyncio.wait(tasks | serving, timeout=_STOP_S)
         for task in late:
             task.cancel()
 

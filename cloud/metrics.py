@@ -33,9 +33,9 @@ class CloudMetrics(Collector):
                     events.add_metric([role, name], value)
         yield refused
         yield events
-        for name, value in self._gauges().items():
+        for name, level in self._gauges().items():
             gauge = GaugeMetricFamily(f"anju_cloud_{name}", name.replace("_", " "))
-            gauge.add_metric([], value)
+            gauge.add_metric([], level)
             yield gauge
 
 
