@@ -58,6 +58,7 @@ class SimulatedHome:
     tell: Callable[[dict[str, Any]], None]
     stop: threading.Event = field(default_factory=threading.Event)
     orders: queue.Queue[str] = field(default_factory=queue.Queue)
+    stop_after_s: float | None = None
 
     def run(self) -> None:
         """Connect and play. Raises OSError if the broker cannot be reached at the start."""
@@ -76,6 +77,8 @@ class SimulatedHome:
         try:
             while not self.stop.is_set():
                 now = time.time()
+                if self.stop_after_s is not None and now > began + self.stop_after_s:
+                    break
                 start = began + frames * FRAME_S
                 if now < start + FRAME_S:
                     self._obey(client, person, body, start)

@@ -1,0 +1,1 @@
+"""The whole of Anju on one machine, with invented people."""

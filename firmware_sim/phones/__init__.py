@@ -1,0 +1,1 @@
+"""A simulated phone network: takes the SMS webhook, shows each phone, lets people answer."""
