@@ -46,8 +46,8 @@ def configuration(name: str, mqtt_port: int, port: int, store: Path, accounts: I
     authorization = f"authorization {{ users = [\n{users}\n] }}\n" if users else ""
     return f"""server_name: "{name}"
 listen: "127.0.0.1:{port}"
-jetstream {{ store_dir: "{store}" max_mem: 64MB max_file: 512MB }}
-mqtt {{ listen: "127.0.0.1:{mqtt_port}" ack_wait: "10s" max_ack_pending: 1000 }}
+jetstream {{ store_dir: "{store}", max_mem: 64MB, max_file: 512MB }}
+mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "10s", max_ack_pending: 1000 }}
 max_payload: 1MB
 {authorization}"""
 
