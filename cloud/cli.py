@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", parents=[with_config], help="run until Ctrl-C or SIGTERM")
     run.add_argument("roles", nargs="*", metavar="ROLE", help="ingest, dispatch, api (default: all of them)")
+    run.add_argument("--migrate", action="store_true", help="bring the database to this version's schema first")
     commands.add_parser("migrate", parents=[with_config], help="bring the database to this version's schema")
     commands.add_parser("doctor", parents=[with_config], help="say what is wrong; exit 1 if anything is")
     registry = commands.add_parser("registry", help="homes, residents, gateways, contacts, responders, users")
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_config(options: argparse.Namespace, config: CloudConfig) -> int:
     if options.command == "run":
-        return _run_roles(options.roles, config)
+        return _run_roles(options, config)
     if options.command == "migrate":
         return asyncio.run(_migrate(config))
     if options.command == "doctor":
@@ -94,16 +95,18 @@ def _with_config(options: argparse.Namespace, config: CloudConfig) -> int:
     return asyncio.run(_add_user(config, options))
 
 
-def _run_roles(roles: list[str], config: CloudConfig) -> int:
+def _run_roles(options: argparse.Namespace, config: CloudConfig) -> int:
     from cloud.app import ROLES, run  # the web stack is not needed by the other commands
 
-    unknown = [role for role in roles if role not in ROLES]
+    unknown = [role for role in options.roles if role not in ROLES]
     if unknown:
         print(f"anju-cloud: there is no role {unknown[0]!r}; there is: {', '.join(ROLES)}", file=sys.stderr)
         return 2
     log_to_stderr(config)
+    if options.migrate:
+        asyncio.run(_migrate(config))
     try:
-        _run(run(config, roles or ROLES))
+        _run(run(config, options.roles or ROLES))
     except ExceptionGroup as group:
         mine, rest = group.split((OSError, ConfigError))
         if rest is not None or mine is None:

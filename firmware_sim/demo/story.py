@@ -39,6 +39,7 @@ class Story:
     stream: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
     measured: dict[str, float] = field(default_factory=dict)
+    pending: list[tuple[float, str]] = field(default_factory=list)
 
     def play(self) -> None:
         """From the fall to the close. Raises HopFailedError, DemoError."""
@@ -83,8 +84,8 @@ class Story:
         return detail
 
     def _operator(self, api: httpx.Client, incident: str) -> None:
-        self._act(api, incident, "claim")
         self._note("the operator claims")
+        self._act(api, incident, "claim")
         self._hop("home says that an operator has it", lambda: self._heard("operator_claimed"), 5)
         end = time.time() + 60
         series = api.get(
@@ -103,8 +104,9 @@ class Story:
         ranked = api.get(f"/api/v1/incidents/{incident}/responders").raise_for_status().json()
         if not any(c["responder"]["id"] == people.NURSE and c["eligible"] for c in ranked):
             raise HopFailedError("the nurse cannot be dispatched")
-        self._act(api, incident, "dispatch", responder_id=people.NURSE)
         sent = time.time()
+        self._note("the operator dispatches the nurse")
+        self._act(api, incident, "dispatch", responder_id=people.NURSE)
         job = self._sms(people.NURSE_PHONE)
         self._note(f"the nurse's phone: {job['text']}", job["at"])
         self.measured["dispatch → nurse's phone"] = job["at"] - sent
@@ -122,8 +124,8 @@ class Story:
         self._hop("home says that help has arrived", lambda: self._heard("responder_arrived"), 5)
 
     def _close(self, api: httpx.Client, incident: str) -> None:
-        self._act(api, incident, "close", outcome="real_fall", note="髋部疼痛，送医")
         self._note("the operator closes: real fall")
+        self._act(api, incident, "close", outcome="real_fall", note="髋部疼痛，送医")
         self._hop("home is stood down", lambda: self._heard("stood_down"), 5)
         before = {phone: len(found) for phone, found in self._messages().items()}
         self._wait("family and nurse are stood down", lambda: self._count_stood_down() >= 3, 5)
@@ -221,14 +223,22 @@ class Story:
         end = time.monotonic() + timeout_s
         while not observed():
             self.system.processes.check()
+            self.flush(settle_s=1.0)
             if time.monotonic() > end:
                 raise HopFailedError(f"not observed within {timeout_s:.0f} s: {name}")
             time.sleep(0.01)
 
     def _note(self, text: str, at: float | None = None) -> None:
-        moment = (at or time.time()) - (self.impact_at or self.began)
-        mark = f"{moment:+8.2f} s" if self.impact_at else "          "
-        self.say(f"{mark}  {text}")
+        self.pending.append((at or time.time(), text))
+
+    def flush(self, settle_s: float = 0.0) -> None:
+        """Print what happened, in its order; what is younger than `settle_s` may still be overtaken and waits."""
+        until = time.time() - settle_s
+        ready = sorted(entry for entry in self.pending if entry[0] <= until)
+        self.pending = [entry for entry in self.pending if entry[0] > until]
+        for at, text in ready:
+            mark = f"{at - self.impact_at:+8.2f} s" if self.impact_at else " " * 10
+            self.say(f"{mark}  {text}")
 
     def report(self) -> bool:
         """Print the measured hops against their goals and what the gateway costs; returns whether all goals are met."""
@@ -259,13 +269,16 @@ class Story:
 def play_once(system: DemoSystem, say: Callable[[str], None]) -> int:
     """Play the story; returns the exit code."""
     story = Story(system, say)
+    failure: str | None = None
     try:
         story.play()
-    except HopFailedError as error:
-        say(f"\nFAILED: {error}\nThe logs are in {system.processes.logs}/")
-        return 1
-    except (httpx.HTTPError, DemoError) as error:
-        say(f"\nFAILED: {error!r}\nThe logs are in {system.processes.logs}/")
+    except (HopFailedError, DemoError) as error:
+        failure = str(error)
+    except httpx.HTTPError as error:
+        failure = repr(error)
+    story.flush()
+    if failure is not None:
+        say(f"\nFAILED: {failure}\nThe logs are in {system.processes.logs}/")
         return 1
     if not story.report():
         say("every hop was observed; a goal was missed on this machine")

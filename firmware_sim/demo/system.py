@@ -52,6 +52,8 @@ class DemoSystem:
     home_events: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     gateway: subprocess.Popen[str] | None = None
     _home: subprocess.Popen[str] | None = None
+    _known: bool = False
+    """This folder's registry is in the database already."""
 
     @property
     def console(self) -> str:
@@ -114,7 +116,10 @@ class DemoSystem:
         # Easy to type, made anew for every folder, good for this machine's loopback only.
         self.password = self._secret("console", f"anju-{secrets.randbelow(10_000):04d}")
         registry = people.make_registry(self.options.light_homes, self.password)
-        _write(folder / "registry.json", json.dumps(registry, ensure_ascii=False, indent=1))
+        text = json.dumps(registry, ensure_ascii=False, indent=1)
+        file = folder / "registry.json"
+        self._known = file.exists() and file.read_text(encoding="utf-8") == text and (folder / "imported").exists()
+        _write(file, text)
         _write(folder / "phones.json", json.dumps(people.phone_names(registry), ensure_ascii=False))
 
     def _secret(self, name: str, value: str) -> str:
@@ -187,9 +192,13 @@ port = {self.ports["cloud_metrics"]}
 """
         _write(folder / "cloud.toml", text)
         with_config: Command = ["--config", folder / "cloud.toml"]
+        if self._known:
+            self.processes.start("cloud", [*_tool("cloud.cli"), "run", "--migrate", *with_config])
+            return
         self.processes.run("anju-cloud migrate", [*_tool("cloud.cli"), "migrate", *with_config])
         importing: Command = [*_tool("cloud.cli"), "registry", "import", *with_config, folder / "registry.json"]
         self.processes.run("anju-cloud registry import", importing)
+        _write(folder / "imported", "")
         self.processes.start("cloud", [*_tool("cloud.cli"), "run", *with_config])
 
     def _start_gateway_and_home(self) -> None:
