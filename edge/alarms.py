@@ -52,6 +52,8 @@ NOT_CANCELLABLE = frozenset({AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO})
 
 ENDED = frozenset({S.CANCELLED_BY_RESIDENT, S.CLEARED})
 _RANK = {Priority.LOW: 0, Priority.MEDIUM: 1, Priority.HIGH: 2}
+_ROOM_KNOWN_S = 900.0
+"""How long the last room with motion is taken for where the wearer is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,25 @@ class Alarms:
         self._limit = limit
         self._open: dict[str, Alarm] = {}
         self._ended: dict[tuple[AlarmKind, str], float] = {}
+        self._moved: tuple[str, float] | None = None
         self.counts: Counter[str] = Counter()
 
     @property
     def open(self) -> tuple[Alarm, ...]:
         """Alarms that have not ended, oldest first."""
         return tuple(self._open.values())
+
+    def moved(self, device: str, now: Instant) -> None:
+        """A motion sensor has seen somebody: what is worn happens in its room."""
+        room = self._rooms.get(device)
+        if room is not None:
+            self._moved = (room, now.mono)
+
+    def _room(self, device: str, now: Instant) -> str | None:
+        room = self._rooms.get(device)
+        if room is not None or self._moved is None:
+            return room
+        return self._moved[0] if now.mono - self._moved[1] < _ROOM_KNOWN_S else None
 
     def restore(self, alarms: Iterable[Alarm], now: Instant) -> list[Effect]:
         """Take up the alarms of the last run; a question that was open goes on with the time it had left."""
@@ -210,7 +225,7 @@ class Alarms:
             changed_at=now.wall,
             reason=detection.reason,
             device=detection.device,
-            room=self._rooms.get(detection.device),
+            room=self._room(detection.device, now),
             evidence=detection.evidence,
             decide_by=now.wall + self._question_s if asking else None,
             deadline=now.mono + self._question_s if asking else None,

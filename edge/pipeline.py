@@ -98,6 +98,8 @@ class Pipeline:
             self._readings.append(reading)
             if reading.metric == "battery":
                 self.battery[reading.device] = float(reading.value)
+            if reading.metric == "motion" and reading.value is True:
+                self._alarms.moved(reading.device, now)
             if reading.metric == "button":
                 await self.apply(self._alarms.press(str(reading.value), now))
             for detection in self._detectors.on_reading(reading, now.wall):

@@ -11,7 +11,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "code": ("验证码", "Code"),
     "open": ("打开", "Open"),
     "wrong": ("验证码不正确或已过期。请核对短信。", "The code is wrong or has expired. Please look at the SMS again."),
-    "family_title": ("{name} 家的报警", "Call from {name}'s home"),
+    "family_title": ("{name}家的报警", "Call from {name}'s home"),
     "at": ("{time} 报警", "at {time}"),
     "step_new": ("已收到报警", "Call received"),
     "step_claimed": ("接警员正在处理", "An operator has it"),
@@ -28,6 +28,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "vitals": ("最近体征", "Latest vitals"),
     "no_vitals": ("最近没有体征数据", "No recent vitals"),
     "vitals_away": ("体征数据暂不可用", "Vitals are not available at the moment"),
+    "just_now": ("刚刚", "just now"),
     "minutes_ago": ("{n} 分钟前", "{n} min ago"),
     "who_helps": ("前往人员", "Who is going"),
     "job_title": ("上门任务", "Job"),
@@ -54,7 +55,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "role_volunteer": ("志愿者", "Volunteer"),
     "role_social_worker": ("社工", "Social worker"),
     "role_ambulance": ("救护车", "Ambulance"),
-    "not_built": ("控制台尚未构建", "The console has not been built"),
 }
 
 

@@ -51,7 +51,7 @@ _TEMPLATES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "responder_job": (
         (
-            "{s}派单:{name}{kind}，{address}。回1接2拒3到场。{url} 码{code}",
+            "{s}派单:{name}{kind}，{address}。1接2拒3到 {url} 码{code}",
             "{s}派单:{name}{kind}。回1接2拒3到场。{url} 码{code}",
         ),
         "{s}Job: {name}, {kind}. {address}. Reply 1 accept, 2 decline, 3 arrived. {url} code {code}",

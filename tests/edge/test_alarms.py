@@ -109,3 +109,18 @@ def test_every_cell_of_the_table() -> None:
         else:
             assert AlarmState.CLEARED in ways.values()
             assert ways[Trigger.CANCEL] is AlarmState.CANCELLED_BY_RESIDENT
+
+
+def test_worn_device_is_where_motion_was() -> None:
+    """A wearable has no room of its own: its alarm names the room that saw motion last, for a while."""
+    alarms = Alarms({"pir": "bathroom", "w": None}, frozenset(), 30.0, random.Random(1))
+    detection = Detection(AlarmKind.FALL, Priority.HIGH, 5.0, "w", "x", 1.0, ())
+    alarms.moved("pir", _at(0))
+    (changed, *_) = alarms.detect(detection, _at(60))
+    assert isinstance(changed, Changed)
+    assert changed.alarm.room == "bathroom"
+    later = Alarms({"pir": "bathroom", "w": None}, frozenset(), 30.0, random.Random(1))
+    later.moved("pir", _at(0))
+    (changed, *_) = later.detect(detection, _at(1000))
+    assert isinstance(changed, Changed)
+    assert changed.alarm.room is None

@@ -53,6 +53,7 @@ function Chart({ excerpt, mark }: { excerpt: NonNullable<Evidence["excerpt"]>; m
         width: host.current.clientWidth,
         height: HEIGHT,
         cursor: { y: false },
+        legend: { live: false },
         scales: { x: { time: false } },
         axes: [{ label: "s", size: 34, labelSize: 14 }, { label: excerpt.unit, size: 42, labelSize: 14 }],
         series: [

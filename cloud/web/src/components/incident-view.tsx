@@ -4,7 +4,7 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { age, code, type Key, t } from "../i18n";
+import { code, duration, type Key, t } from "../i18n";
 import { zh } from "../i18n/zh";
 import { Actions } from "./actions";
 import { Dispatching } from "./dispatching";
@@ -59,7 +59,7 @@ function Head({ incident }: { incident: IncidentDetail }) {
         <span>{home.address}</span>
       </p>
       <p class="muted">
-        {incident.state === "new" ? t("incident.waiting", { age: age(incident.opened_at, now.value) }) : <Owner incident={incident} />}
+        {incident.state === "new" ? t("incident.waiting", { age: duration(incident.opened_at, now.value) }) : <Owner incident={incident} />}
         {incident.condition_cleared_at && <span class="tag">{t("incident.cleared")}</span>}
         {raisedByCloud && <span class="tag tag-warn">{t("incident.raisedByCloud")}</span>}
       </p>

@@ -43,7 +43,7 @@ export function TopBar({ page }: { page: Page }) {
         </span>
         {audioState.value === "running" ? (
           <button class="quiet" onClick={endShift}>
-            🔊 {t("shift.end")}
+            {t("shift.end")}
           </button>
         ) : (
           <button class="primary" onClick={() => void startShift()}>

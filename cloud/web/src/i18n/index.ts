@@ -40,6 +40,14 @@ export function age(at: number, now: number): string {
   return t("age.days", { n: Math.floor(s / 86_400) });
 }
 
+/** How long something has lasted since `at`, seen from `now`. */
+export function duration(at: number, now: number): string {
+  const s = Math.max(0, Math.round(now - at));
+  if (s < 60) return t("span.seconds", { n: s });
+  if (s < 3600) return t("span.minutes", { n: Math.floor(s / 60) });
+  return t("span.hours", { n: Math.floor(s / 3600) });
+}
+
 /** Wall-clock time of day of `at`, with the date when it was not today. */
 export function clock(at: number): string {
   const date = new Date(at * 1000);

@@ -49,6 +49,11 @@ export function HomesPage() {
   );
 }
 
+/** Flags in the operator's language, text values as they are. */
+function text(value: Sample["value"]): string {
+  return typeof value === "boolean" ? t(value ? "value.true" : "value.false") : String(value);
+}
+
 function HomeView({ home }: { home: Home }) {
   const [latest, setLatest] = useState<readonly Sample[]>([]);
   useEffect(() => {
@@ -70,7 +75,7 @@ function HomeView({ home }: { home: Home }) {
               <tr key={`${s.device}/${s.metric}`}>
                 <td>{s.device}</td>
                 <td>{code("metric", s.metric)}</td>
-                <td>{typeof s.value === "number" ? Number(s.value.toFixed(2)) : String(s.value)}</td>
+                <td>{typeof s.value === "number" ? Number(s.value.toFixed(2)) : text(s.value)}</td>
                 <td class="muted">{age(s.at, now.value)}</td>
               </tr>
             ))}
