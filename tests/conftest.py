@@ -1,17 +1,34 @@
-"""What all tests share: how thorough Hypothesis is, and where the recordings are."""
+"""What all tests share: how thorough Hypothesis is, where the recordings are, the servers, a cloud's context."""
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+from cloud.config import CloudConfig
+from cloud.config import Database as DatabaseSection
+from cloud.context import Context
+from cloud.db.engine import Database
+from cloud.db.migrate import upgrade
+from tests.support.servers import InfluxServer, create_database, influxdb, postgres
 
 CODEC_EXAMPLES = 100_000 if os.environ.get("ANJU_NIGHTLY") else 2_000
 
 settings.register_profile("anju", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anju")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_by_default() -> Iterator[None]:
+    """A command line that was run in this process has turned the logs to its own streams."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +39,51 @@ def recordings() -> Path:
     if not (folder / "falls").is_dir():
         pytest.skip(f"no recordings at {folder} (set ANJU_RECORDINGS)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A PostgreSQL for all tests of this process."""
+    with postgres(tmp_path_factory.mktemp("pg")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
+    """An InfluxDB for all tests of this process."""
+    with influxdb(tmp_path_factory.mktemp("influx")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once on each back end."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/anju.db"
+    return create_database(request.getfixturevalue("postgres_port"), f"t{uuid.uuid4().hex}")
+
+
+class ManualClock:
+    """Time that a test sets."""
+
+    def __init__(self, now: float = 1_795_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The context's clock."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def context(database_url: str, clock: ManualClock) -> AsyncIterator[Context]:
+    """A migrated database, empty, with a manual clock."""
+    database = Database(database_url)
+    await upgrade(database)
+    config = CloudConfig(database=DatabaseSection(url=database_url))
+    yield Context(config, database, now=clock)
+    await database.close()

@@ -28,7 +28,7 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[Mappi
 async def insert_new(connection: AsyncConnection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert `row`; False if its primary key exists."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = (
-        insert(table).values(dict(row)).on_conflict_do_nothing(index_elements=[c.name for c in table.primary_key])
-    )
-    return bool((await connection.execute(statement)).rowcount)
+    keys = list(table.primary_key)
+    statement = insert(table).values(dict(row)).on_conflict_do_nothing(index_elements=[c.name for c in keys])
+    # A driver may not count the rows of an INSERT; what it returns is certain.
+    return (await connection.execute(statement.returning(keys[0]))).first() is not None

@@ -50,13 +50,14 @@ async def claim(context: Context, actor: Actor, incident_id: str, version: int) 
     """Take the incident with a lease that `renew` prolongs. Raises store's errors."""
     async with context.work() as work:
         incident = await store.load(work, incident_id)
+        state = store.after(incident, Step.CLAIM)
         if incident["claimed_by"] == actor.user_id:
             await _lease(work, incident)
             return
         if incident["claimed_by"] is not None:
             raise ClaimedByOtherError("another operator has claimed the incident")
         incident = await store.load(work, incident_id, version)
-        await _give(work, incident, actor, store.after(incident, Step.CLAIM), "claimed")
+        await _give(work, incident, actor, state, "claimed")
         if incident["state"] == State.NEW:
             await tell_home(work, incident_id, incident["home_id"], ProgressStage.CLAIMED)
 
@@ -73,7 +74,9 @@ async def _give(work: Work, incident: dict[str, Any], actor: Actor, state: State
 async def renew(context: Context, actor: Actor, incident_id: str) -> None:
     """Prolong the lease; changes nothing that anybody else sees."""
     async with context.work() as work:
-        await _lease(work, await _owned(work, actor, incident_id, None))
+        incident = await _owned(work, actor, incident_id, None)
+        store.after(incident, Step.CLAIM)
+        await _lease(work, incident)
 
 
 async def _lease(work: Work, incident: dict[str, Any]) -> None:

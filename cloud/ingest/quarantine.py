@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from sqlalchemy import delete, func, select
 
@@ -21,6 +23,10 @@ class Place(msgspec.Struct, frozen=True):
 
 _decoder = msgspec.json.Decoder(Place)
 _MAX_KEPT_BYTES = 64 * 1024
+_HEAD_BYTES = 400
+_EPOCH = re.compile(rb'"epoch"\s*:\s*"([0-9a-f]{16})"')
+_LANE = re.compile(rb'"lane"\s*:\s*"(alarm|live|backlog)"')
+_SEQ = re.compile(rb'"seq"\s*:\s*([0-9]{1,16})\b')
 
 
 def place_of(payload: bytes, lane: Lane | None = None) -> Place:
@@ -28,10 +34,18 @@ def place_of(payload: bytes, lane: Lane | None = None) -> Place:
     try:
         place = _decoder.decode(payload[: 1 << 20])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Place(lane=lane)
+        place = _searched(payload[:_HEAD_BYTES])
     seq = place.seq if place.seq is not None and 1 <= place.seq <= 2**53 else None
     epoch = place.epoch if place.epoch is not None and len(place.epoch) == 16 else None
     return Place(epoch, lane or place.lane, seq)
+
+
+def _searched(head: bytes) -> Place:
+    """From a message that is no JSON (a NaN, say): what stands in its beginning, so that it is not sent for ever."""
+    epoch, lane, seq = (pattern.search(head) for pattern in (_EPOCH, _LANE, _SEQ))
+    return Place(
+        epoch[1].decode() if epoch else None, Lane(lane[1].decode()) if lane else None, int(seq[1]) if seq else None
+    )
 
 
 async def put(work: Work, topic: str, gateway: str | None, payload: bytes, error: ProtocolError, place: Place) -> None:

@@ -1,0 +1,134 @@
+"""Real servers for tests, started on free loopback ports in temporary folders and stopped by their process ids."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from tests.support.mosquitto import free_port, wait_for_port
+
+
+def _server_user() -> str | None:
+    """PostgreSQL refuses to run as root; its package brings a user."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[int]:
+    """Run a PostgreSQL whose superuser is `anju`; yields its port."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    user = _server_user()
+    data = folder / "postgres"
+    data.mkdir()
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(data, entry.pw_uid, entry.pw_gid)
+        for parent in data.parents[:4]:
+            if str(parent).startswith("/tmp/") or "pytest" in parent.name:
+                parent.chmod(0o755)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    initdb = [programs / "initdb", "-D", data, "-U", "anju", "--auth=trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(initdb, check=True, user=user, cwd="/", **silent)  # type: ignore[call-overload]
+    port = free_port()
+    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+    command += ["-c", f"unix_socket_directories={data}", "-c", "fsync=off"]
+    process = subprocess.Popen(command, user=user, cwd="/", **silent)  # type: ignore[call-overload]
+    try:
+        wait_for_port(port, 20)
+        _wait_for_postgres(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_for_postgres(port: int) -> None:
+    end = time.monotonic() + 20
+    while True:
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user="anju", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def create_database(port: int, name: str) -> str:
+    """Create an empty database; returns its SQLAlchemy URL."""
+    with psycopg.connect(host="127.0.0.1", port=port, user="anju", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"postgresql+psycopg://anju@127.0.0.1:{port}/{name}"
+
+
+def influxd_program() -> Path:
+    """The InfluxDB that scripts/test has found or built."""
+    found = os.environ.get("ANJU_INFLUXD") or shutil.which("influxd") or ""
+    path = Path(found)
+    if not path.is_file():
+        raise FileNotFoundError("ANJU_INFLUXD names no program; run the tests by scripts/test")
+    return path
+
+
+class InfluxServer:
+    """An InfluxDB 1.8 that can be stopped and started again on the same port and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "influxdb.conf").write_text(
+            f"""reporting-disabled = true
+bind-address = "127.0.0.1:{free_port()}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+[http]
+  bind-address = "127.0.0.1:{self.port}"
+  log-enabled = false
+"""
+        )
+
+    def start(self) -> None:
+        """Start and return once it answers."""
+        command = [str(influxd_program()), "-config", str(self._folder / "influxdb.conf")]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                if httpx.get(f"{self.url}/ping", trust_env=False).status_code == 204:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        raise TimeoutError("InfluxDB does not answer")
+
+    def stop(self) -> None:
+        """Stop; nothing happens if it does not run."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None
+
+
+@contextmanager
+def influxdb(folder: Path) -> Iterator[InfluxServer]:
+    """Run an InfluxDB."""
+    folder.mkdir(exist_ok=True)
+    server = InfluxServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
