@@ -51,12 +51,12 @@ class Story:
         self._wait("event stream opens", lambda: bool(self.stream), 10)
         time.sleep(_WARM_UP_S)
         self._fall()
-        self._hop("home asks the resident", lambda: self._heard("are_you_ok"), 8)
+        self._hop("home asks the resident", lambda: self._heard("are_you_ok"), 15)
         incident = self._incident(api)
         message = self._sms(people.FAMILY_PHONE)
         self.measured["raised → phone"] = message["at"] - incident["alarms"][0]["raised_at"]
         self._note(f"the daughter's phone: {message['text']}", message["at"])
-        self._hop("home says that help has the call", lambda: self._heard("help_received"), 5)
+        self._hop("home says that help has the call", lambda: self._heard("help_received"), 10)
         self._operator(api, incident["id"])
         self._nurse(api, incident["id"])
         self._close(api, incident["id"])
@@ -64,7 +64,7 @@ class Story:
 
     def _fall(self) -> None:
         self.system.order("fall")
-        fall = self._home_event("fall", 5)
+        fall = self._home_event("fall", 10)
         self.impact_at = fall["impact_at"]
         time.sleep(max(0.0, self.impact_at - time.time()))
         self._note(f"impact ({fall['signal']} signal, {fall['room']})", self.impact_at)
@@ -86,7 +86,7 @@ class Story:
     def _operator(self, api: httpx.Client, incident: str) -> None:
         self._note("the operator claims")
         self._act(api, incident, "claim")
-        self._hop("home says that an operator has it", lambda: self._heard("operator_claimed"), 5)
+        self._hop("home says that an operator has it", lambda: self._heard("operator_claimed"), 10)
         end = time.time() + 60
         series = api.get(
             f"/api/v1/homes/{people.FULL_HOME}/series",
@@ -97,7 +97,7 @@ class Story:
             raise HopFailedError("the operator sees no vitals")
         self._note(f"the operator sees {points} values of vitals, the signal and the place")
         self._answer(people.FAMILY_PHONE, "1", "can_go")
-        self._hop("family's answer shows", lambda: self._seen("family_on_the_way"), 5)
+        self._hop("family's answer shows", lambda: self._seen("family_on_the_way"), 10)
         self._note("the daughter answers that she can go")
 
     def _nurse(self, api: httpx.Client, incident: str) -> None:
@@ -111,8 +111,8 @@ class Story:
         self._note(f"the nurse's phone: {job['text']}", job["at"])
         self.measured["dispatch → nurse's phone"] = job["at"] - sent
         self._answer(people.NURSE_PHONE, "1", "accepted")
-        self._hop("nurse's answer shows", lambda: self._seen("responder_accepted"), 5)
-        self._hop("home says that a nurse is on the way", lambda: self._heard("nurse_on_the_way"), 5)
+        self._hop("nurse's answer shows", lambda: self._seen("responder_accepted"), 10)
+        self._hop("home says that a nurse is on the way", lambda: self._heard("nurse_on_the_way"), 10)
         code = _CODE.search(job["text"])
         if code is None:
             raise HopFailedError("the nurse's message holds no code")
@@ -120,19 +120,19 @@ class Story:
         arrived = httpx.post(f"{page}/answer", data={"answer": "arrive"}, follow_redirects=True, trust_env=False)
         if arrived.status_code != 200:
             raise HopFailedError(f"the nurse's page answers {arrived.status_code}")
-        self._hop("nurse's arrival shows", lambda: self._seen("responder_arrived"), 5)
-        self._hop("home says that help has arrived", lambda: self._heard("responder_arrived"), 5)
+        self._hop("nurse's arrival shows", lambda: self._seen("responder_arrived"), 10)
+        self._hop("home says that help has arrived", lambda: self._heard("responder_arrived"), 10)
 
     def _close(self, api: httpx.Client, incident: str) -> None:
         self._note("the operator closes: real fall")
         self._act(api, incident, "close", outcome="real_fall", note="髋部疼痛，送医")
-        self._hop("home is stood down", lambda: self._heard("stood_down"), 5)
+        self._hop("home is stood down", lambda: self._heard("stood_down"), 10)
         before = {phone: len(found) for phone, found in self._messages().items()}
-        self._wait("family and nurse are stood down", lambda: self._count_stood_down() >= 3, 5)
+        self._wait("family and nurse are stood down", lambda: self._count_stood_down() >= 3, 10)
         detail = self._detail(api, incident)
         if detail["state"] != "closed" or detail["outcome"] != "real_fall":
             raise HopFailedError(f"the incident is {detail['state']}, {detail['outcome']}")
-        self._wait("every message has its receipt", lambda: self._all_delivered(api, incident), 5)
+        self._wait("every message has its receipt", lambda: self._all_delivered(api, incident), 10)
         self._note(f"everybody is stood down ({sum(before.values())} messages in all)")
 
     def _count_stood_down(self) -> int:

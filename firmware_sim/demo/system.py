@@ -38,6 +38,10 @@ class DemoOptions:
     fall_after_s: float | None = None
     recording: str | None = None
     influxd: Path | None = None
+    influxdb_url: str | None = None
+    """An InfluxDB that runs already."""
+    database_url: str | None = None
+    """A database instead of the folder's SQLite file."""
     light_homes: int = LIGHT_HOMES
 
 
@@ -165,15 +169,19 @@ bind-address = "127.0.0.1:{free_port()}"
     def _start_cloud(self) -> None:
         folder = self.options.folder
         store = f'[timeseries]\nsqlite_path = "{folder}/timeseries.db"'
+        influxdb = self.options.influxdb_url
         if self.options.influxd is not None:
-            store = f'[timeseries.influxdb]\nurl = "http://127.0.0.1:{self.ports["influxdb"]}"'
+            influxdb = f"http://127.0.0.1:{self.ports['influxdb']}"
+        if influxdb is not None:
+            store = f'[timeseries.influxdb]\nurl = "{influxdb}"\ndatabase = "anju_demo"'
+        database = self.options.database_url or f"sqlite+aiosqlite:///{folder}/anju.db"
         text = f"""log_format = "json"
 [broker]
 port = {self.ports["cloud"]}
 username = "{CLOUD_USER}"
 password_file = "{folder}/cloud.secret"
 [database]
-url = "sqlite+aiosqlite:///{folder}/anju.db"
+url = "{database}"
 {store}
 [supervision]
 will_grace_s = 15
