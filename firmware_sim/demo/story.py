@@ -38,16 +38,26 @@ class Story:
     said: list[tuple[float, str]] = field(default_factory=list)
     stream: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    listener: threading.Thread | None = None
     measured: dict[str, float] = field(default_factory=dict)
     pending: list[tuple[float, str]] = field(default_factory=list)
 
     def play(self) -> None:
         """From the fall to the close. Raises HopFailedError, DemoError."""
-        api = sign_in(self.system)
+        with sign_in(self.system) as api:
+            self._play(api)
+        self.stopped.set()
+
+    def leave(self) -> None:
+        """Wait for the event stream's thread; the console must have been stopped."""
+        if self.listener is not None:
+            self.listener.join(10)
+
+    def _play(self, api: httpx.Client) -> None:
         wait_for_gateway(self.system, api)
         self._note("the gateway is online in the console")
-        listener = threading.Thread(target=self._listen, args=(dict(api.cookies),), daemon=True)
-        listener.start()
+        self.listener = threading.Thread(target=self._listen, args=(dict(api.cookies),), daemon=True)
+        self.listener.start()
         self._wait("event stream opens", lambda: bool(self.stream), 10)
         time.sleep(_WARM_UP_S)
         self._fall()
@@ -60,7 +70,6 @@ class Story:
         self._operator(api, incident["id"])
         self._nurse(api, incident["id"])
         self._close(api, incident["id"])
-        self.stopped.set()
 
     def _fall(self) -> None:
         self.system.order("fall")
@@ -172,6 +181,13 @@ class Story:
             raise HopFailedError(f"answer {text} of {phone} was taken as {result}, not {expected}")
 
     def _listen(self, cookies: dict[str, str]) -> None:
+        try:
+            self._read_stream(cookies)
+        except httpx.HTTPError:
+            if not self.stopped.is_set():
+                self._note("the event stream broke")
+
+    def _read_stream(self, cookies: dict[str, str]) -> None:
         with (
             httpx.Client(base_url=self.system.console, cookies=cookies, timeout=None, trust_env=False) as client,
             client.stream("GET", "/api/v1/events") as answer,

@@ -28,12 +28,18 @@ def wait_for_port(port: int, timeout_s: float = 10.0) -> None:
     raise TimeoutError(f"nothing listens on port {port} after {timeout_s} s")
 
 
+def mosquitto_program() -> str:
+    """Where the broker is; Debian keeps it off ordinary users' PATH."""
+    return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
 @contextmanager
 def mosquitto() -> Iterator[int]:
     """Run a broker and yield its port; it is stopped by its own process id."""
-    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
     port = free_port()
-    process = subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [mosquitto_program(), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         wait_for_port(port)
         yield port

@@ -1,0 +1,167 @@
+"""The console and the pages in a real browser, in both languages; screenshots go to test-output/."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from firmware_sim.demo import registry as people
+from firmware_sim.demo.processes import Processes, free_port
+from firmware_sim.demo.system import DemoOptions, DemoSystem, sign_in, wait_for_gateway
+from tests.support.chain import wait_for
+
+OUTPUT = Path(__file__).resolve().parents[2] / "test-output"
+pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
+_WAIT_MS = 25_000
+
+WORDS = {
+    "zh": {
+        "start": "开始值班", "fall": "跌倒", "claim": "接警", "dispatch": "派遣", "accepted": "已接单",
+        "arrived": "已到场", "close": "结案", "outcome": "确为跌倒", "confirm": "确认结案并通知所有人",
+        "empty": "目前没有未结警情", "lost": "连接已中断",
+    },
+    "en": {
+        "start": "Start shift", "fall": "Fall", "claim": "Claim", "dispatch": "Dispatch", "accepted": "accepted",
+        "arrived": "arrived", "close": "Close", "outcome": "Real fall", "confirm": "Close and stand everyone down",
+        "empty": "No open incident", "lost": "Connection to the server is lost",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoSystem]:
+    folder = tmp_path_factory.mktemp("console")
+    demo = DemoSystem(
+        DemoOptions(folder=folder, port=free_port(), question_s=1.5, light_homes=4), Processes(folder / "logs")
+    )
+    try:
+        demo.start()
+        api = sign_in(demo)
+        wait_for_gateway(demo, api)
+        api.close()
+        yield demo
+    finally:
+        demo.processes.stop()
+
+
+def _open(browser: Browser, system: DemoSystem, lang: str, problems: list[str]) -> Page:
+    page = browser.new_page(viewport={"width": 1600, "height": 900})
+    page.set_default_timeout(_WAIT_MS)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(system.console)
+    if lang == "en":
+        page.get_by_role("button", name="English").click()
+    page.screenshot(path=OUTPUT / f"console-{lang}-sign-in.png")
+    page.fill("[name=login]", people.OPERATOR)
+    page.fill("[name=password]", "not-the-password")
+    page.click("button[type=submit]")
+    expect(page.get_by_role("alert")).to_be_visible(timeout=_WAIT_MS)
+    page.fill("[name=password]", system.password)
+    page.click("button[type=submit]")
+    page.get_by_role("button", name=WORDS[lang]["start"]).click()
+    expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"), timeout=_WAIT_MS)
+    return page
+
+
+def _answer(system: DemoSystem, text: str) -> str:
+    body = {"phone": people.NURSE_PHONE, "text": text}
+    return str(httpx.post(f"{system.phones}/answers", json=body, timeout=20, trust_env=False).json()["result"])
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_an_incident_in_the_console(browser: Browser, system: DemoSystem, lang: str) -> None:
+    """It arrives without a reload, shows signal, vitals and place; claimed, dispatched, answered, closed."""
+    OUTPUT.mkdir(exist_ok=True)
+    words, problems = WORDS[lang], list[str]()
+    page = _open(browser, system, lang, problems)
+    expect(page.get_by_text(words["empty"])).to_be_visible(timeout=_WAIT_MS)
+    page.screenshot(path=OUTPUT / f"console-{lang}-empty.png")
+    system.order("go bathroom")
+    page.wait_for_timeout(4000)
+    system.order("fall")
+    row = page.get_by_test_id("incident-row").filter(has_text=words["fall"])
+    expect(row).to_be_visible(timeout=_WAIT_MS)
+    page.screenshot(path=OUTPUT / f"console-{lang}-arrived.png")
+    row.click()
+    view = page.get_by_test_id("incident")
+    expect(view.get_by_test_id("excerpt").locator("canvas")).to_be_visible(timeout=_WAIT_MS)
+    expect(view.get_by_test_id("vitals").locator(".vital").first).to_be_visible(timeout=_WAIT_MS)
+    expect(page.get_by_test_id("map").locator(".pin-selected")).to_be_visible(timeout=_WAIT_MS)
+    view.get_by_role("button", name=words["claim"], exact=True).click()
+    nurse = view.get_by_test_id("dispatching").locator("li", has_text="周模拟")
+    nurse.get_by_role("button", name=words["dispatch"], exact=True).click()
+    expect(view.get_by_test_id("timeline")).to_contain_text("周模拟", timeout=_WAIT_MS)
+    wait_for("the nurse's SMS", lambda: _answer(system, "1") == "accepted")
+    expect(view.get_by_test_id("dispatching")).to_contain_text(words["accepted"], timeout=_WAIT_MS)
+    page.screenshot(path=OUTPUT / f"console-{lang}-dispatched.png")
+    assert _answer(system, "3") == "arrived"
+    expect(view.get_by_test_id("dispatching")).to_contain_text(words["arrived"], timeout=_WAIT_MS)
+    _pages(browser, system, lang)
+    view.get_by_role("button", name=words["close"], exact=True).click()
+    view.get_by_label(words["outcome"]).check()
+    page.screenshot(path=OUTPUT / f"console-{lang}-close.png")
+    view.get_by_role("button", name=words["confirm"]).click()
+    expect(page.get_by_text(words["empty"])).to_be_visible(timeout=_WAIT_MS)
+    for name in ("homes", "responders"):
+        page.click(f"a[href='#{name}']")
+        page.wait_for_timeout(800)
+        assert _fits(page), f"{name} is wider than the window"
+        page.screenshot(path=OUTPUT / f"console-{lang}-{name}.png")
+    system.order("stand-up")
+    assert problems == []
+    page.close()
+
+
+def _fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def _pages(browser: Browser, system: DemoSystem, lang: str) -> None:
+    """Family and responder pages at phone width."""
+    found = httpx.get(f"{system.phones}/messages", trust_env=False).json()
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    for number, kind in ((people.FAMILY_PHONE, "f"), (people.NURSE_PHONE, "r")):
+        texts = [m["text"] for m in found[number] if m["incoming"]]
+        code = next(m[1] for text in reversed(texts) if (m := re.search(r"码([2-9A-Z]{6})", text)))
+        phone.goto(f"{system.console}/s")
+        phone.fill("[name=code]", code)
+        phone.click("button")
+        phone.wait_for_url(f"**/{kind}/{code}")
+        phone.goto(f"{system.console}/{kind}/{code}?lang={lang}")
+        assert _fits(phone), f"{kind} is wider than a phone"
+        phone.screenshot(path=OUTPUT / f"page-{lang}-{kind}.png", full_page=True)
+    phone.close()
+
+
+def test_a_lost_server_is_shown(browser: Browser, system: DemoSystem) -> None:
+    """When the server is gone the operator sees it, and when it is back the view is live again by itself."""
+    page = _open(browser, system, "zh", [])
+    command = next(p.args for name, p in system.processes.running if name == "cloud")
+    cloud = next(p for name, p in system.processes.running if name == "cloud")
+    cloud.kill()
+    cloud.wait()
+    expect(page.get_by_text(WORDS["zh"]["lost"])).to_be_visible(timeout=_WAIT_MS)
+    page.screenshot(path=OUTPUT / "console-zh-lost.png")
+    system.processes.running = [entry for entry in system.processes.running if entry[1] is not cloud]
+    assert isinstance(command, list)
+    system.processes.start("cloud", command)
+    expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"), timeout=_WAIT_MS)
+    expect(page.get_by_text(WORDS["zh"]["lost"])).to_be_hidden(timeout=_WAIT_MS)
+    page.close()
