@@ -12,7 +12,7 @@ import pytest
 
 from firmware_sim.devices import Wearable, pack
 from firmware_sim.signals import Activity, Body
-from tests.support.chain import Chain, running_chain, wait_for
+from tests.support.chain import Chain, leave, running_chain, wait_for
 from tests.support.servers import InfluxServer, influxdb
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(180)]
@@ -61,8 +61,7 @@ def test_cloud_unreachable_for_a_while(tmp_path: Path) -> None:
         assert [a["kind"] for a in incident["alarms"]] == ["sos"]
         wait_for("all readings arrive", lambda: _stored(chain, sent), 60)
         operator.leave()
-        devices.disconnect()
-        devices.loop_stop()
+        leave(devices)
 
 
 def test_time_series_down_while_an_alarm_comes(tmp_path: Path) -> None:
@@ -82,8 +81,7 @@ def test_time_series_down_while_an_alarm_comes(tmp_path: Path) -> None:
         _back(server)
         wait_for("all readings arrive", lambda: _stored(chain, sent), 60)
         operator.leave()
-        devices.disconnect()
-        devices.loop_stop()
+        leave(devices)
 
 
 def _back(server: InfluxServer) -> None:
@@ -116,5 +114,4 @@ def test_gateway_dies_between_pending_and_raised(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert [len(i["alarms"]) for i in operator.open_life()] == [1]
         operator.leave()
-        devices.disconnect()
-        devices.loop_stop()
+        leave(devices)

@@ -14,7 +14,7 @@ import pytest
 from firmware_sim.devices import Wearable
 from firmware_sim.recordings import Trial, load_trial, trial_names
 from firmware_sim.signals import Activity, Body
-from tests.support.chain import Chain, running_chain, wait_for
+from tests.support.chain import Chain, leave, running_chain, wait_for
 
 _SEED = 20_261_124
 _EACH = 6
@@ -69,8 +69,7 @@ def _replay(chain: Chain, gateway: str, jobs: list[tuple[str, Trial]], table: li
             operator.act(incident["id"], "close", outcome="test")
             wait_for("stood down", lambda: len(chain.log(gateway, "said")) > before)  # noqa: B023
     operator.leave()
-    devices.disconnect()
-    devices.loop_stop()
+    leave(devices)
 
 
 @pytest.mark.xdist_group("processes")

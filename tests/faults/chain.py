@@ -27,7 +27,7 @@ import paho.mqtt.client as mqtt
 from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.devices import Wearable, pack
 from firmware_sim.signals import Activity, Body
-from tests.support.chain import Chain, running_chain, wait_for
+from tests.support.chain import Chain, leave, running_chain, wait_for
 
 TARGETS = ("gw-demo", "cloud", "cloud-broker", "home-broker-gw-demo")
 _PLAY_S = 4.8
@@ -196,8 +196,7 @@ def run(rounds: int, seed: int, folder: Path) -> Report:
                 f"round {i + 1}/{rounds} seed {one.seed} {target}: lost {report.lost} doubled {report.doubled}",
                 flush=True,
             )
-        devices.disconnect()
-        devices.loop_stop()
+        leave(devices)
     return report
 
 

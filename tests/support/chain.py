@@ -207,6 +207,13 @@ port = 0
         return client
 
 
+def leave(devices: mqtt.Client) -> None:
+    """Disconnect a publisher and wait until its socket is closed."""
+    devices.disconnect()
+    wait_for("publisher leaves", lambda: not devices.is_connected() and devices.socket() is None, 10)
+    devices.loop_stop()
+
+
 @dataclass(slots=True)
 class Operator:
     """Works by the public API, again and again while the cloud is away."""
