@@ -12,7 +12,7 @@ from edge.readings import BodyPosition, Device, DeviceRole
 from protocols.topics import IDENTIFIER
 from protocols.wire import AlarmKind
 
-Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER.pattern.replace(r"\Z", "$"))]
+Identifier = Annotated[str, StringConstraints(pattern="^" + IDENTIFIER.pattern.replace(r"\Z", "$"))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

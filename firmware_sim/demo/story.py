@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import re
@@ -44,7 +45,7 @@ class Story:
 
     def play(self) -> None:
         """From the fall to the close. Raises HopFailedError, DemoError."""
-        with sign_in(self.system) as api:
+        with contextlib.closing(sign_in(self.system)) as api:
             self._play(api)
         self.stopped.set()
 

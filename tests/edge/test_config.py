@@ -1,0 +1,44 @@
+"""Mistakes in the gateway's configuration are named with their key, one line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge import cli
+
+_GOOD = '[gateway]\nid = "gw-1"\n[cloud_broker]\nhost = "broker"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "gateway"),
+        (_GOOD.replace("gw-1", "GW 1"), "gateway.id"),
+        (_GOOD + "port = 0\n", "cloud_broker.port"),
+        (_GOOD + "prot = 1\n", "cloud_broker.prot"),
+        (_GOOD + "[alarms]\nquestion_s = nan\n", "alarms.question_s"),
+        (_GOOD + '[[devices]]\nid = "a"\nrole = "toaster"\n', "devices.0.role"),
+        (_GOOD + '[[devices]]\nid = "a"\nrole = "sos"\n[[devices]]\nid = "a"\nrole = "sos"\n', "a"),
+        ("[gateway\n", "gateway.toml"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """check-config and run both end with 2 and the key."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    for command in ("check-config", "run"):
+        assert cli.main([command, "--config", str(path)]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_good_and_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A good file is said to be good; a missing one, and a daemon that does not run, in one line."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(_GOOD.replace('id = "gw-1"', f'id = "gw-1"\ndata_dir = "{tmp_path}"'))
+    assert cli.main(["check-config", "--config", str(path)]) == 0
+    assert "good" in capsys.readouterr().out
+    assert cli.main(["status", "--config", str(path)]) == 1
+    assert "no daemon answers" in capsys.readouterr().err
+    assert cli.main(["run", "--config", str(tmp_path / "none.toml")]) == 2
