@@ -76,6 +76,8 @@ def _open(browser: Browser, system: DemoSystem, lang: str, problems: list[str]) 
     page.fill("[name=password]", system.password)
     page.click("button[type=submit]")
     page.get_by_role("button", name=WORDS[lang]["start"]).click()
+    end = {"zh": "结束值班", "en": "End shift"}[lang]
+    expect(page.get_by_role("button", name=end)).to_be_visible(timeout=_WAIT_MS)  # the sound runs
     expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"), timeout=_WAIT_MS)
     return page
 
