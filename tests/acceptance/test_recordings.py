@@ -14,7 +14,7 @@ import pytest
 from firmware_sim.devices import Wearable
 from firmware_sim.recordings import Trial, load_trial, trial_names
 from firmware_sim.signals import Activity, Body
-from tests.support.chain import Chain, leave, running_chain, wait_for
+from tests.support.chain import Chain, all_accepted, leave, running_chain, wait_for
 
 _SEED = 20_261_124
 _EACH = 6
@@ -53,8 +53,7 @@ def _replay(chain: Chain, gateway: str, jobs: list[tuple[str, Trial]], table: li
                 wearable.body.play(trial.samples)
             infos.append(devices.publish(*wearable.frame(start + i * 0.5, Activity.STANDING), qos=1))
             time.sleep(0.5 / _SPEED)
-        for info in infos:
-            info.wait_for_publish(30)
+        all_accepted(devices, infos)
         time.sleep(2.0)  # detection, the question of half a second, delivery
         raised = [e for e in chain.log(gateway, "alarm_state") if e["changed_at"] >= began and e["state"] == "raised"]
         if raised:

@@ -27,7 +27,7 @@ import paho.mqtt.client as mqtt
 from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.devices import Wearable, pack
 from firmware_sim.signals import Activity, Body
-from tests.support.chain import Chain, leave, running_chain, wait_for
+from tests.support.chain import Chain, all_accepted, leave, running_chain, wait_for
 
 TARGETS = ("gw-demo", "cloud", "cloud-broker", "home-broker-gw-demo")
 _PLAY_S = 4.8
@@ -92,8 +92,7 @@ class Round:
             step += 1
             time.sleep(max(0.0, self.began + step * _STEP_S - time.time()))
         wearable.body.stand_up()
-        for info in infos:
-            info.wait_for_publish(30)
+        all_accepted(devices, infos)
         return target
 
     def judge(self, report: Report) -> None:

@@ -200,11 +200,19 @@ port = 0
     def publisher(self, gateway: str = "gw-demo") -> mqtt.Client:
         """A device on the home broker of `gateway` that keeps what was not acknowledged and sends it again."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"devices-{gateway}", clean_session=False)
+        client.user_data_set(set[int]())
+        client.on_publish = lambda _client, acknowledged, mid, *_: acknowledged.add(mid)
         client.max_inflight_messages_set(200)
         client.reconnect_delay_set(1, 1)
         client.connect("127.0.0.1", self.ports[f"home-broker-{gateway}"], keepalive=5)
         client.loop_start()
         return client
+
+
+def all_accepted(devices: mqtt.Client, infos: Sequence[mqtt.MQTTMessageInfo], timeout_s: float = 30.0) -> None:
+    """Return once the broker has acknowledged all of these, however often the connection broke meanwhile."""
+    acknowledged = devices.user_data_get()
+    wait_for("acknowledgements of the home broker", lambda: {i.mid for i in infos} <= acknowledged, timeout_s)
 
 
 def leave(devices: mqtt.Client) -> None:
