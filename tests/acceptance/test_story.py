@@ -6,6 +6,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 
 from firmware_sim.demo import registry as people
@@ -49,6 +50,9 @@ def _play(system: DemoSystem) -> Story:
     try:
         system.start()
         story.play()
+        for name, metric in (("gateway", "anju_gateway"), ("cloud", "anju_cloud_events_total")):
+            url = f"http://127.0.0.1:{system.ports[f'{name}_metrics']}/metrics"
+            assert metric in httpx.get(url, trust_env=False).text
     finally:
         story.flush()
         story.stopped.set()
