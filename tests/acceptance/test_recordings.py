@@ -20,6 +20,9 @@ _SEED = 20_261_124
 _EACH = 6
 _GATEWAYS = ("gw-n001", "gw-n002", "gw-n003", "gw-n004")
 _SPEED = 15.0
+_BACK_S = 1_500.0
+"""The trials' time stamps begin so long ago, so that played fast they follow each other as they would in life."""
+_BETWEEN_S = 30.0
 
 
 def _choose(folder: Path) -> list[tuple[str, Trial]]:
@@ -41,10 +44,10 @@ def _replay(chain: Chain, gateway: str, jobs: list[tuple[str, Trial]], table: li
     wearables = {device: Wearable(Body(np.random.default_rng(5)), device) for device in ("waist-1", "wrist-1")}
     operator = chain.operator()
     home = f"h-{gateway[3:]}"
+    start = time.time() - _BACK_S
     for device, trial in jobs:
         seconds = len(trial.samples) / 50 + 8
         began = time.time()
-        start = began - seconds
         wearable = wearables[device]
         wearable.body.stand_up()
         infos = []
@@ -62,6 +65,7 @@ def _replay(chain: Chain, gateway: str, jobs: list[tuple[str, Trial]], table: li
         table.append(
             {"device": device, "trial": trial, "raised": [e["alarm_id"] for e in raised], "incidents": incidents}
         )
+        start += seconds + _BETWEEN_S
         for incident in incidents:
             before = len(chain.log(gateway, "said"))
             operator.act(incident["id"], "claim")
