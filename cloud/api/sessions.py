@@ -88,7 +88,7 @@ SignedIn = Annotated[dict[str, Any], Depends(_user)]
 def _operator(user: SignedIn) -> Actor:
     if user["role"] not in ("operator", "supervisor", "admin"):
         raise ApiError(403, "wrong_role", f"the role {user['role']} does not permit this")
-    return Actor(user["id"], user["name"], supervisor=user["role"] != "operator")
+    return Actor(user["id"], user["name"])
 
 
 Operator = Annotated[Actor, Depends(_operator)]
@@ -106,12 +106,12 @@ async def sign_in(body: SignIn, request: Request, response: Response, context: I
     """Sign in; the answer sets the session cookie."""
     guessing: Guessing = request.app.state.guessing
     address = request.client.host if request.client else "?"
-    keys = (f"login:{body.login}", f"address:{address}")
-    guessing.check(keys[0])
+    key = f"login:{body.login} from {address}"
+    guessing.check(key)
     async with context.look() as work:
         user = await work.one(select(users).where(users.c.login == body.login, users.c.disabled_at.is_(None)))
     if not await asyncio.to_thread(password_matches, user["password_hash"] if user else None, body.password):
-        guessing.failed(keys[0])
+        guessing.failed(key)
         raise ApiError(401, "wrong_password", "login or password is wrong")
     assert user is not None
     token = secrets.token_urlsafe(32)

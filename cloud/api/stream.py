@@ -12,6 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from cloud.api.models import IncidentSummary
 from cloud.api.problems import RESPONSES
 from cloud.api.sessions import InContext, Operator
+from cloud.context import Context
 from cloud.incidents.events import EventFeed
 from cloud.incidents.queries import summaries_of
 
@@ -55,7 +56,7 @@ async def events(
             yield ServerSentEvent(event="ping", data={"at": context.now()})
 
 
-async def _with_incidents(context: Any, found: list[dict[str, Any]]) -> list[ServerSentEvent]:
+async def _with_incidents(context: Context, found: list[dict[str, Any]]) -> list[ServerSentEvent]:
     """Each event with its incident as it is now."""
     ids = {row["incident_id"] for row in found if row["incident_id"]}
     if not ids:

@@ -10,7 +10,12 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+TRANSIENT = (OperationalError, InterfaceError, DatabaseTimeout, OSError)
+"""The database is away, locked or full: the same work may succeed later. Any other error is the work's own fault."""
 
 
 class Database:

@@ -26,7 +26,13 @@ _JOB_ANSWERS = {"1": "accept", "2": "decline", "3": "arrive"}
 async def receive_reply(context: Context, message_id: str, phone: str, text: str) -> str:
     """Take one message; returns what became of it. The same id a second time changes nothing."""
     async with context.work() as work:
-        row = {"id": message_id, "phone": phone, "text": text[:MAX_TEXT], "received_at": work.now, "result": ""}
+        row = {
+            "id": message_id,
+            "phone": phone,
+            "text": text[:MAX_TEXT].replace("\x00", ""),
+            "received_at": work.now,
+            "result": "",
+        }
         if not await insert_new(work.connection, inbound_messages, row):
             return "duplicate"
         incident_id, result = await _act(work, phone, text)

@@ -29,7 +29,6 @@ class Actor:
 
     user_id: str
     name: str
-    supervisor: bool = False
 
     @property
     def tag(self) -> str:

@@ -120,7 +120,6 @@ async def incident_detail(work: Work, incident_id: str) -> dict[str, Any] | None
     person = await work.one(
         select(residents.c.conditions).where(residents.c.home_id == row["home_id"]).order_by(residents.c.id)
     )
-    names = await _names(work)
     jobs = await work.all(
         select(assignments).where(assignments.c.incident_id == incident_id).order_by(assignments.c.offered_at)
     )
@@ -133,6 +132,9 @@ async def incident_detail(work: Work, incident_id: str) -> dict[str, Any] | None
     log = await work.all(
         select(incident_events).where(incident_events.c.incident_id == incident_id).order_by(incident_events.c.position)
     )
+    tags = {event["actor"] for event in log} | {m["recipient"] for m in messages}
+    tags |= {str(event["data"].get("to")) for event in log} | {f"user:{event['data'].get('from')}" for event in log}
+    names = await _names(work, tags)
     own = await work.all(select(alarms).where(alarms.c.incident_id == incident_id).order_by(alarms.c.received_at))
     return summary | {
         "outcome_note": row["outcome_note"],
@@ -149,12 +151,17 @@ async def incident_detail(work: Work, incident_id: str) -> dict[str, Any] | None
     }
 
 
-async def _names(work: Work) -> dict[str, str]:
-    """Names of everybody an event can be about, by tag."""
+async def _names(work: Work, tags: Iterable[str]) -> dict[str, str]:
+    """Names of the people among `tags` (KIND:ID)."""
+    wanted: dict[str, set[str]] = {}
+    for tag in tags:
+        kind, _, person = tag.partition(":")
+        wanted.setdefault(kind, set()).add(person)
     names: dict[str, str] = {}
-    for tag, table in (("user", users), ("contact", contacts), ("responder", responders)):
-        for row in await work.all(select(table.c.id, table.c.name)):
-            names[f"{tag}:{row['id']}"] = row["name"]
+    for kind, table in (("user", users), ("contact", contacts), ("responder", responders)):
+        if kind in wanted:
+            people = select(table.c.id, table.c.name).where(table.c.id.in_(wanted[kind]))
+            names |= {f"{kind}:{row['id']}": row["name"] for row in await work.all(people)}
     return names
 
 

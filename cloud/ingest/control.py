@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.context import Context
+from cloud.db.engine import TRANSIENT
 from cloud.incidents import technical
 from cloud.incidents.intake import AlarmIntake
 from cloud.ingest import quarantine
@@ -20,7 +21,7 @@ from cloud.ingest.downlink import settle_reply
 from cloud.ingest.telemetry import Publish
 from cloud.registry.gateways import GatewayDirectory
 from cloud.supervision.gateways import StatusIntake
-from protocols.errors import ProtocolError
+from protocols.errors import ProtocolError, Reason
 from protocols.topics import Down, Up, down, parse_up
 from protocols.wire import Ack, AckRanges, Lane, Rejection, decode_alarm, decode_reply, decode_status, encode
 
@@ -66,7 +67,7 @@ class ControlIngest:
                 try:
                     await self._handle(*message, publish)
                     break
-                except (SQLAlchemyError, OSError) as error:
+                except TRANSIENT as error:
                     self._counts["control_store_error"] += 1
                     log.warning("control_waits", topic=message[0], error=str(error).partition("\n")[0])
                     await asyncio.sleep(_RETRY_S)
@@ -87,6 +88,12 @@ class ControlIngest:
                 await settle_reply(self._context, gateway, decode_reply(payload))
         except ProtocolError as error:
             await self._reject(topic, gateway, channel, payload, error, publish)
+        except TRANSIENT:
+            raise
+        except SQLAlchemyError as error:
+            # What the database will never take (a NUL in a text, say) must not hold up the messages behind it.
+            refused = ProtocolError(Reason.REFUSED_BY_STORE, channel or "message", str(error).partition("\n")[0])
+            await self._reject(topic, gateway, channel, payload, refused, publish)
 
     async def _alarm(self, gateway: str, payload: bytes, publish: Publish) -> None:
         event = decode_alarm(payload)
@@ -108,7 +115,7 @@ class ControlIngest:
         """Keep it, count it, tell the sender; an alarm that cannot be read is itself news for an operator."""
         self._counts[f"rejected_{error.reason}"] += 1
         log.warning("quarantined", topic=topic[:120], reason=error.reason, detail=str(error)[:200])
-        place = quarantine.place_of(payload, Lane.ALARM if channel is Up.ALARM else None)
+        place = quarantine.place_of(payload, (Lane.ALARM,))
         home: str | None = None
         if gateway is not None and channel is Up.ALARM:
             try:
@@ -117,6 +124,7 @@ class ControlIngest:
                 home = None
         async with self._context.work() as work:
             await quarantine.put(work, topic, gateway, payload, error, place)
+            await quarantine.trim(work)
             if home is not None:
                 await technical.open_technical(work, home, "alarm_rejected", f"gateway:{gateway}", "medium")
         if gateway is not None and home is not None and place.epoch and place.seq:

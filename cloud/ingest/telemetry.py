@@ -32,6 +32,9 @@ Publish = Callable[[str, bytes, int], bool]
 """Topic, payload, QoS: hands a message to the broker; False while there is no connection."""
 
 _BACKOFF_LIMIT_S = 5.0
+_LANES = (Lane.LIVE, Lane.BACKLOG)
+_MAX_REJECTED = 1_000
+"""As many as one acknowledgement may name."""
 
 
 @dataclass(slots=True)
@@ -113,6 +116,8 @@ class TelemetryIngest:
                     stored.setdefault(key, []).append(message.batch.seq)
                 if message.errors:
                     await self._quarantine(work, message)
+            if any(message.errors for message in messages):
+                await quarantine.trim(work)
             self._counts["telemetry_duplicates"] += await ledger.add(work, stored)
         for _ in messages:
             self._waiting.popleft()
@@ -157,7 +162,7 @@ class TelemetryIngest:
                 self._counts[f"rejected_{Reason.REFUSED_BY_STORE}"] += 1
 
     async def _quarantine(self, work: Work, message: _Message) -> None:
-        place = quarantine.place_of(message.payload)
+        place = quarantine.place_of(message.payload, _LANES)
         if message.gateway is None:
             place = quarantine.Place()
         error = message.errors[0]
@@ -176,7 +181,7 @@ class TelemetryIngest:
             if message.batch is not None:
                 key = (message.batch.epoch, Lane(message.batch.lane))
                 stored.setdefault(message.gateway, {}).setdefault(key, []).append(message.batch.seq)
-            place = quarantine.place_of(message.payload)
+            place = quarantine.place_of(message.payload, _LANES)
             if message.errors and place.epoch and place.lane and place.seq:
                 entry = Rejection(place.epoch, place.lane, place.seq, message.errors[0].reason)
                 rejected.setdefault(message.gateway, []).append(entry)
@@ -189,7 +194,7 @@ class TelemetryIngest:
                     AckRanges(epoch, lane, ledger.ranges_of(sequences))
                     for (epoch, lane), sequences in stored.get(gateway, {}).items()
                 ],
-                rejected=rejected.get(gateway, []),
+                rejected=rejected.get(gateway, [])[:_MAX_REJECTED],
             )
             for gateway in stored.keys() | rejected.keys()
         }

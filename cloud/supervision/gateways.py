@@ -88,6 +88,6 @@ async def open_for_silent(context: Context) -> int:
         rows = await look.all(select(gateways.c.id, gateways.c.home_id).where(*silent, gateways.c.revoked_at.is_(None)))
     for row in rows:
         async with context.work() as work:
-            await work.run(update(gateways).where(gateways.c.id == row["id"], *silent).values(online=False))
-            await technical.open_technical(work, row["home_id"], "gateway_silent", "system")
+            if await work.run(update(gateways).where(gateways.c.id == row["id"], *silent).values(online=False)):
+                await technical.open_technical(work, row["home_id"], "gateway_silent", "system")
     return len(rows)

@@ -89,7 +89,13 @@ async def test_retry_after_and_gone(context: Context, clock: ManualClock) -> Non
     sms.outcomes = [Outcome(False, "410", disabled=True)] * 2
     assert await sender.send_due() == 2
     assert sender.disabled
-    assert await _states(context) == ["failed", "failed"]
+    tried = len(sms.sent)
+    clock.now += 61
+    while await run_due(context):
+        pass
+    assert await sender.send_due() == 1  # the supervisor's message fails at once and visibly
+    assert len(sms.sent) == tried
+    assert await _states(context) == ["failed"] * 3
 
 
 async def test_a_crash_between_sending_and_noting(context: Context, clock: ManualClock) -> None:

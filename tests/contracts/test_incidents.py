@@ -32,7 +32,7 @@ from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, HOME, alarm, settle
 
 ME = Actor("u-demo", "值班员 演示")
-CHIEF = Actor("u-chief", "班长 演示", supervisor=True)
+CHIEF = Actor("u-chief", "班长 演示")
 
 
 async def _drain_timers(context: Context) -> None:
