@@ -60,22 +60,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     rooms = {d.id: d.room for d in devices}
     alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
     fallback = FallbackSms(config.fallback, config.gateway.id, clock)
-    sent_as: dict[int, str] = {}
-    for seq in spool.after(Lane.ALARM, 0, 1_000):
-        event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
-        sent_as[seq] = event.alarm_id
-        fallback.watch(event.alarm_id, event.state)
-
-    def watch(alarm: Alarm, seq: int | None) -> None:
-        if seq is not None:
-            sent_as[seq] = alarm.alarm_id
-        fallback.watch(alarm.alarm_id, alarm.state)
-
-    def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
-        if lane is Lane.ALARM:
-            done = [seq for seq in sent_as if any(a <= seq <= b for a, b in ranges)]
-            fallback.waiting.settled([sent_as.pop(seq) for seq in done])
-
+    watch, settled = _watch_alarms(spool, fallback)
     pipeline = Pipeline(
         senml=SenmlSource(devices),
         waves=WaveformSource(devices),
@@ -115,6 +100,29 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         on_settled=settled,
     )
     return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, own_health)
+
+
+def _watch_alarms(
+    spool: Spool, fallback: FallbackSms
+) -> tuple[Callable[[Alarm, int | None], None], Callable[[Lane, list[tuple[int, int]]], None]]:
+    """What tells the fallback of stored and of acknowledged alarms; those still in the spool are watched at once."""
+    sent_as: dict[int, str] = {}
+    for seq in spool.after(Lane.ALARM, 0, 1_000):
+        event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
+        sent_as[seq] = event.alarm_id
+        fallback.watch(event.alarm_id, event.state)
+
+    def watch(alarm: Alarm, seq: int | None) -> None:
+        if seq is not None:
+            sent_as[seq] = alarm.alarm_id
+        fallback.watch(alarm.alarm_id, alarm.state)
+
+    def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
+        if lane is Lane.ALARM:
+            done = [seq for seq in sent_as if any(a <= seq <= b for a, b in ranges)]
+            fallback.waiting.settled([sent_as.pop(seq) for seq in done])
+
+    return watch, settled
 
 
 async def run(config: GatewayConfig) -> None:

@@ -30,9 +30,10 @@ def test_each_role_alone(tmp_path: Path) -> None:
         (incident,) = wait_for("incident", operator.open_life)
         path = f"/incidents/{incident['id']}"
         wait_for("escalation", lambda: "escalated" in {e["kind"] for e in operator.get(path)["events"]})
-        operator.act(incident["id"], "claim")
-        wait_for(
-            "the home hears", lambda: [e for e in chain.log("gw-demo", "said") if e["phrase"] == "operator_claimed"]
-        )
+        claimed = operator.act(incident["id"], "claim")
+        assert (claimed["kind"], claimed["state"], len(claimed["alarms"])) == ("sos", "claimed", 1)
+        wait_for("the home hears", lambda: len(chain.log("gw-demo", "said")) >= 3)
+        phrases = [event["phrase"] for event in chain.log("gw-demo", "said")]
+        assert phrases == ["alarm_raised", "help_received", "operator_claimed"]
         operator.leave()
         leave(devices)
