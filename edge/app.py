@@ -26,13 +26,15 @@ from edge.readings import DeviceRole
 from edge.sources.senml import SenmlSource
 from edge.sources.waveform import WaveformSource
 from edge.spool.store import Spool
-from edge.tasks import in_thread
+from edge.tasks import end_all, in_thread
 from edge.uplink.link import Uplink
 from protocols.wire import Lane, decode_alarm
 
 log = structlog.get_logger()
 
 _TICK_S = 0.2
+_PATIENCE_S = 2.0
+"""How long a task may take to close its connection before it is told again to end."""
 
 
 @dataclass(slots=True)
@@ -159,8 +161,7 @@ async def _until_stopped(gateway: Gateway) -> None:
             ),
         ]
         await stop.wait()
-        for task in tasks:
-            task.cancel()
+        await end_all(tasks, _PATIENCE_S)
 
 
 async def _every(interval_s: float, work: Callable[[], object]) -> None:

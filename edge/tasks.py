@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
+
+import structlog
+
+log = structlog.get_logger()
+
+_CANCELLATIONS = 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,9 +33,21 @@ async def until_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
+        await end_all(tasks)
+
+
+async def end_all(tasks: Iterable[asyncio.Task[None]], patience_s: float = 0.5) -> None:
+    """Cancel `tasks` until they have ended; a cancellation that a library swallows (asyncio.wait_for in Python 3.11,
+    an error raised while a connection closes) is said again.
+    """
+    pending = set(tasks)
+    for _ in range(_CANCELLATIONS):
+        if not pending:
+            return
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=patience_s)
+    log.critical("tasks_do_not_end", tasks=sorted(task.get_name() for task in pending))
 
 
 class CountedQueue(asyncio.Queue[Any]):

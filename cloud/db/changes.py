@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 POLL_S = 0.25
 
@@ -20,7 +21,8 @@ class Changes:
 
     async def wait(self, timeout_s: float = POLL_S) -> None:
         """Return at the next `notify`, or after `timeout_s`."""
-        try:
-            await asyncio.wait_for(self._event.wait(), timeout_s)
-        except TimeoutError:
-            pass
+        event = self._event
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await event.wait()

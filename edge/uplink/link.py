@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl
 import uuid
@@ -185,10 +186,9 @@ class Uplink:
                 self.lanes.sent(lane, seq, self._clock.now().mono)
                 self.counts[f"sent_{lane}"] += 1
                 await client.publish(topic, body, qos=1)
-            try:
-                await asyncio.wait_for(self._wake[lane].wait(), _POLL_S)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._wake[lane].wait()
 
     async def _listen(self, client: aiomqtt.Client, backoff: Backoff) -> None:
         ack_topic = down(self._gateway, Down.ACK)

@@ -1,0 +1,47 @@
+"""Tasks that are told to end do end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.tasks import end_all, until_first_ends
+
+
+async def _deaf(times: int) -> None:
+    """Swallows so many cancellations, as a library might."""
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if times == 0:
+                raise
+            times -= 1
+
+
+async def test_swallowed_cancellations_are_repeated() -> None:
+    """A task that swallows three cancellations ends with the fourth."""
+    tasks = [asyncio.create_task(_deaf(n)) for n in (0, 1, 3)]
+    await asyncio.sleep(0)
+    await end_all(tasks, patience_s=0.01)
+    assert all(task.cancelled() for task in tasks)
+
+
+async def test_the_first_error_ends_the_others() -> None:
+    """And is what the caller gets."""
+    ended = asyncio.Event()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise OSError("broken")
+
+    async def runs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    with pytest.raises(OSError, match="broken"):
+        await until_first_ends(fails(), runs())
+    assert ended.is_set()
