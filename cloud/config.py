@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -41,13 +41,19 @@ class Database(Section):
 
 
 class InfluxDB(Section):
-    """An InfluxDB server (1.8 or newer)."""
+    """An InfluxDB server: 1.8 with user name and password (or none), 2.x with organisation and token."""
 
     url: str
     database: str = "anju"
     retention_policy: str = "autogen"
+    """Of the raw values. In 2.x the bucket is called DATABASE/RETENTION_POLICY."""
+    rollup_policy: str = "rollup"
+    """Of the roll-ups, which are kept for ever unless `rollup_retention_days` is set."""
     username: str = ""
     password_file: Path | None = None
+    org: str | None = None
+    """Organisation of a 2.x server; setting it chooses the 2.x way of creating buckets."""
+    token_file: Path | None = None
     timeout_s: Seconds = 10.0
 
 
@@ -57,16 +63,28 @@ class TimeSeries(Section):
     sqlite_path: Path = Path("timeseries.db")
     influxdb: InfluxDB | None = None
     raw_retention_days: Annotated[float, Field(gt=0)] = 90.0
+    rollup_retention_days: Annotated[float, Field(gt=0)] | None = None
+    """How long roll-ups are kept; None keeps them for ever."""
+    rollup_delay_s: Annotated[float, Field(ge=0)] = 120.0
+    """A window is rolled up so long after it ended; what comes later marks it to be computed again."""
 
 
 class Ingest(Section):
     """Limits of the ingest worker."""
 
     max_future_s: Seconds = 300.0
-    max_age_days: Annotated[float, Field(gt=0)] = 90.0
+    max_age_days: Annotated[float, Field(gt=0)] = 85.0
+    """What is older is refused; it must be less than the time the raw values are kept."""
     flush_interval_s: Annotated[float, Field(gt=0, le=5)] = 0.1
-    flush_lines: Annotated[int, Field(ge=1, le=20_000)] = 5_000
+    """A batch waits at most so long for others to be written with."""
+    flush_batches: Annotated[int, Field(ge=1, le=20_000)] = 2_500
+    flush_bytes: Annotated[int, Field(ge=65_536)] = 2_000_000
+    max_writers: Annotated[int, Field(ge=1, le=16)] = 3
+    """As many writes to the time series at a time, while it keeps up; it starts with one."""
     max_in_flight_batches: Annotated[int, Field(ge=1)] = 20_000
+    """Past it batches are left unacknowledged; their gateways send them again."""
+    max_in_flight_bytes: Annotated[int, Field(ge=65_536)] = 64_000_000
+    ledger_interval_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     quarantine_limit_bytes: Annotated[int, Field(ge=1_000_000)] = 256_000_000
 
 
@@ -77,6 +95,18 @@ class Supervision(Section):
     will_grace_s: Seconds = 60.0
     pending_grace_s: Seconds = 5.0
     """How long after `decide_by` the cloud waits for the gateway before it raises the alarm itself."""
+    area_outage_homes: Annotated[int, Field(ge=2)] = 10
+    area_outage_share: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """So many homes of a sub-district (and this share of its gateways) gone within the window are one incident."""
+    area_outage_window_s: Annotated[float, Field(ge=10)] = 300.0
+    clock_off_s: Seconds = 120.0
+    spool_filling_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    rejected_per_hour: Annotated[int, Field(ge=1)] = 20
+    gap_after_s: Annotated[float, Field(ge=1)] = 900.0
+    """A gap in a gateway's sequence so old is asked for again."""
+    worker_silent_after_s: Annotated[float, Field(ge=5)] = 60.0
+    timezone: str = "Asia/Shanghai"
+    """Where months and days of reports and roll-ups begin."""
 
 
 class LadderStep(Section):
@@ -151,6 +181,13 @@ class CloudConfig(Section):
     metrics: Metrics = Metrics()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="after")
+    def _ages(self) -> CloudConfig:
+        kept = self.timeseries.raw_retention_days
+        if self.ingest.max_age_days >= kept:
+            raise ValueError(f"ingest.max_age_days must be less than timeseries.raw_retention_days ({kept:g})")
+        return self
 
 
 def read_secret(path: Path) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 
 metadata = MetaData(
     naming_convention={
@@ -63,6 +64,7 @@ gateways = Table(
     Column("online", Boolean, nullable=False, server_default=text("false")),
     Column("last_seen_at", Double),
     Column("status", JSON),
+    Column("offline_since", Double, index=True),
 )
 contacts = Table(
     "contacts",
@@ -282,14 +284,16 @@ Index("ix_commands_waiting", commands.c.state, commands.c.created_at)
 
 # --- ingest -----------------------------------------------------------------------------------------------------------
 
+Ranges = Text().with_variant(INT8MULTIRANGE(), "postgresql")
+"""Sequences as PostgreSQL writes a multirange, {[1,6),[8,9)}; SQLite keeps the same text."""
+
 ledger = Table(
     "ledger",
     metadata,
     Column("gateway_id", Text, primary_key=True),
     Column("epoch", Text, primary_key=True),
     Column("lane", Text, primary_key=True),
-    Column("first", BigInteger, primary_key=True),
-    Column("last", BigInteger, nullable=False),
+    Column("ranges", Ranges, nullable=False),
     Column("updated_at", Double, nullable=False),
 )
 quarantine = Table(
@@ -307,4 +311,67 @@ quarantine = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("size", Integer, nullable=False),
     Column("state", Text, nullable=False),  # held | replayed | discarded
+    Column("settled_at", Double),
+    Column("settled_by", Text),
+    Column("note", Text),
+)
+Index("ix_quarantine_state_gateway_id", quarantine.c.state, quarantine.c.gateway_id, quarantine.c.received_at)
+registry_version = Table(
+    "registry_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+rollup_marks = Table(
+    "rollup_marks",
+    metadata,
+    # a window whose roll-up must be computed again because late data of this home has touched it
+    Column("window_at", BigInteger, primary_key=True),
+    Column("home_id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+rollup_progress = Table(
+    "rollup_progress",
+    metadata,
+    Column("width_s", Integer, primary_key=True),
+    Column("done_until", BigInteger, nullable=False),
+)
+
+# --- supervision ------------------------------------------------------------------------------------------------------
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("roles", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("stopped_at", Double),
+    Column("problems", JSON, nullable=False),
+)
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("area", Text, nullable=False, index=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("began_at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+outage_homes = Table(
+    "outage_homes",
+    metadata,
+    Column("outage_id", Text, ForeignKey("outages.id"), primary_key=True),
+    Column("home_id", Text, ForeignKey("homes.id"), primary_key=True),
+    Column("gateway_id", Text, ForeignKey("gateways.id"), nullable=False),
+    Column("since", Double, nullable=False),
+    Column("back_at", Double),
+)
+unprotected = Table(
+    "unprotected",
+    metadata,
+    Column("home_id", Text, ForeignKey("homes.id"), primary_key=True),
+    Column("month", Text, primary_key=True),  # YYYY-MM in the district's time zone
+    Column("minutes", Double, nullable=False),
 )

@@ -18,7 +18,7 @@ from cloud.incidents import technical
 from cloud.incidents.intake import AlarmIntake
 from cloud.ingest import quarantine
 from cloud.ingest.downlink import settle_reply
-from cloud.ingest.telemetry import Publish
+from cloud.ingest.connection import Publish
 from cloud.registry.gateways import GatewayDirectory
 from cloud.supervision.gateways import StatusIntake
 from protocols.errors import ProtocolError, Reason

@@ -6,7 +6,7 @@ from sqlalchemy import or_, select, update
 
 from cloud.context import Context
 from cloud.db.schema import commands
-from cloud.ingest.telemetry import Publish
+from cloud.ingest.connection import Publish
 from protocols.topics import Down, down
 from protocols.wire import Reply
 

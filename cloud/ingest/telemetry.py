@@ -1,58 +1,65 @@
 """Telemetry: decode, check, write to the time series, note in the ledger, then acknowledge — in this order.
 
-Theory of operation. Messages wait as they came in a bounded list. One loop takes what is there every
-`flush_interval_s`, writes all points of all homes in one go, commits ledger and quarantine in one transaction, and
-only then answers. If the store or the database is away nothing is answered, the gateways keep their batches, and the
-list's bound keeps this process small. Every step may happen twice without harm.
+Theory of operation. Messages wait as they came in a bounded list. Writers, one or a few at a time, each take a flush's
+worth (by count, bytes or age), write all rows of all homes in one go, then the proofs of their batches, and only then
+answer. The SQL database is needed before the answer only for what must be remembered there: refused messages and
+windows of closed roll-ups. If a store is away nothing is answered, the gateways keep their batches, and the list's
+bound keeps this process small. Every step may happen twice without harm.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import bisect
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.context import Context, Work
-from cloud.ingest import ledger, quarantine
-from cloud.registry.gateways import GatewayDirectory
-from cloud.timeseries.base import Delivery, Point, StoreError, StoreRefusedError, TimeSeriesStore
+from cloud.context import Context
+from cloud.db.engine import TRANSIENT
+from cloud.ingest import quarantine
+from cloud.ingest.acks import acks_for, encode_acks, pace_only
+from cloud.ingest.flow import Message, WaitingList, WriterLimit, pace_for
+from cloud.ingest.late import LateWindows
+from cloud.ingest.ledger import Ledger
+from cloud.ingest.reading import BatchReader, Reading, Row
+from cloud.metrics import ACK_LATENCY, STORE_WRITE
+from cloud.registry.gateways import GatewayDirectory, Route
+from cloud.timeseries.base import Delivery, StoreError, StoreRefusedError, TimeSeriesStore
 from protocols.errors import ProtocolError, Reason
-from protocols.metrics import METRICS
-from protocols.telemetry import BatchReading, TimeBounds, read_records
-from protocols.topics import Down, down, parse_up
-from protocols.wire import Ack, AckRanges, Lane, Rejection, TelemetryBatch, decode_telemetry, encode
+from protocols.telemetry import TimeBounds
+from protocols.wire import Ack
 
 log = structlog.get_logger()
 
-Publish = Callable[[str, bytes, int], bool]
-"""Topic, payload, QoS: hands a message to the broker; False while there is no connection."""
+PublishMany = Callable[[Iterable[tuple[bytes, bytes]]], bool]
+"""(topic, payload) pairs: hands them to the broker at QoS 0; False while there is no connection."""
 
 _BACKOFF_LIMIT_S = 5.0
-_LANES = (Lane.LIVE, Lane.BACKLOG)
-_MAX_REJECTED = 1_000
-"""As many as one acknowledgement may name."""
+_SLICE = 250
+"""Messages read without a pause, so that an alarm in the same process never waits for a flush."""
+MAX_SEQUENCE = 10**9
+"""A batch a second for thirty years; a number beyond it is a defect and would look like an endless gap."""
 
 
-@dataclass(slots=True)
-class _Message:
-    """One message on its way through a flush."""
+class Flush:
+    """Messages that are written together."""
 
-    topic: str
-    payload: bytes
-    gateway: str | None = None
-    home: str = ""
-    batch: TelemetryBatch | None = None
-    points: list[Point] = field(default_factory=list)
-    errors: list[ProtocolError] = field(default_factory=list)
-    is_read: bool = False
+    def __init__(self, messages: list[Message], since: float) -> None:
+        self.messages = messages
+        self.since = since
+        self.routes: list[Route | None] = []
+        self.readings: list[Reading] = []
+        self.rows: list[Row] = []
+        self.late: LateWindows | None = None
 
 
 class TelemetryIngest:
-    """Takes telemetry messages; `publish` sends the acknowledgements."""
+    """Takes telemetry messages; `run` is handed what sends the acknowledgements."""
 
     def __init__(
         self, context: Context, store: TimeSeriesStore, directory: GatewayDirectory, counts: Counter[str]
@@ -61,157 +68,183 @@ class TelemetryIngest:
         self._store = store
         self._directory = directory
         self._counts = counts
-        self._waiting: deque[_Message] = deque()
+        limits = context.config.ingest
+        bounds = TimeBounds(limits.max_age_days * 86_400, limits.max_future_s)
+        self.reader = BatchReader(bounds, lines=store.takes_lines)
+        self.ledger = Ledger()
+        self.waiting_list = WaitingList(limits)
+        self.writers = WriterLimit(limits.max_writers)
         self.store_problem: str | None = None
 
     def take(self, topic: str, payload: bytes, _retained: bool) -> None:
         """Keep one message for the next flush; past the bound it is dropped, counted, and sent again by its owner."""
-        if len(self._waiting) >= self._context.config.ingest.max_in_flight_batches:
+        if not self.waiting_list.put((topic, payload)):
             self._counts["telemetry_overflow"] += 1
-            return
-        self._waiting.append(_Message(topic, payload))
 
     @property
     def waiting(self) -> int:
         """Messages not yet stored."""
-        return len(self._waiting)
+        return self.waiting_list.held
 
-    async def run(self, publish: Publish) -> None:
-        """Flush until cancelled. `publish(topic, payload, qos)` hands a message to the broker."""
-        failures = 0
-        while True:
-            await asyncio.sleep(self._context.config.ingest.flush_interval_s)
-            if not self._waiting:
-                continue
+    async def run(self, publish: PublishMany) -> None:
+        """Work until cancelled; at the end what was stored is merged into the ledger."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._context.config.ingest.max_writers):
+                    group.create_task(self._write_on(publish))
+                group.create_task(self._checkpoint_on())
+        finally:
             try:
-                acks = await self.flush()
-                failures = 0
-                self.store_problem = None
-                for gateway, ack in acks.items():
-                    publish(down(gateway, Down.ACK), encode(ack), 0)
-            except (StoreError, SQLAlchemyError, OSError) as error:
-                failures += 1
-                self._counts["telemetry_store_error"] += 1
-                self.store_problem = str(error).partition("\n")[0][:300]
-                log.warning("telemetry_waits", waiting=len(self._waiting), error=self.store_problem)
-                await asyncio.sleep(min(_BACKOFF_LIMIT_S, 0.25 * 2**failures))
+                await self.ledger.checkpoint(self._context)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("ledger_not_merged", keys=len(self.ledger), error=str(error).partition("\n")[0])
 
     async def flush(self) -> dict[str, Ack]:
-        """Store what waits (at most about `flush_lines` points); returns the acknowledgement for each gateway."""
-        messages: list[_Message] = []
-        lines = 0
-        for message in list(self._waiting):
-            if lines >= self._context.config.ingest.flush_lines:
-                break
-            if not message.is_read:
-                await self._read(message)
-            messages.append(message)
-            lines += len(message.points)
-        await self._write(messages)
-        async with self._context.work() as work:
-            stored: dict[ledger.Key, list[int]] = {}
-            for message in messages:
-                if message.batch is not None and message.gateway is not None:
-                    key = (message.gateway, message.batch.epoch, str(message.batch.lane))
-                    stored.setdefault(key, []).append(message.batch.seq)
-                if message.errors:
-                    await self._quarantine(work, message)
-            if any(message.errors for message in messages):
-                await quarantine.trim(work)
-            self._counts["telemetry_duplicates"] += await ledger.add(work, stored)
-        for _ in messages:
-            self._waiting.popleft()
-        self._counts["telemetry_batches"] += sum(m.batch is not None for m in messages)
-        self._counts["telemetry_points"] += lines
-        return self._acks(messages)
+        """Store a flush's worth of what waits; returns the acknowledgement for each gateway. Raises StoreError."""
+        flush = Flush(*self.waiting_list.take_now())
+        await self._read(flush)
+        await self._write(flush)
+        await self._settle(flush)
+        self.waiting_list.settle(flush.messages)
+        await self.ledger.checkpoint(self._context)
+        acks = acks_for(flush.routes, flush.readings, flush.messages, self._context.now(), None)
+        return {route.gateway: ack for route, ack in acks.items()}
 
-    async def _read(self, message: _Message) -> None:
-        try:
-            message.gateway = parse_up(message.topic).gateway
-            message.home = await self._directory.home_of(message.gateway)
-            batch = decode_telemetry(message.payload)
-            limits = self._context.config.ingest
-            bounds = TimeBounds(limits.max_age_days * 86_400, limits.max_future_s)
-            readings, message.errors = read_records(batch.records, self._context.now(), bounds)
-            message.points = _points(message.home, readings)
-            message.batch = batch
-        except ProtocolError as error:
-            message.errors = [error]
-        message.is_read = True
-        for found in message.errors:
-            self._counts[f"rejected_{found.reason}"] += 1
+    async def _write_on(self, publish: PublishMany) -> None:
+        while True:
+            async with self.writers:
+                flush = Flush(*await self.waiting_list.take())
+                if not flush.messages:
+                    continue
+                await self._persist(lambda: self._read(flush), publish, flush)  # noqa: B023 - awaited in this turn
+                await self._persist(lambda: self._write(flush), publish, flush)  # noqa: B023
+                await self._persist(lambda: self._settle(flush), publish, flush)  # noqa: B023
+                self.waiting_list.settle(flush.messages)
+                pace = pace_for(self.waiting_list.fill, failing=False)
+                publish(encode_acks(flush.routes, flush.readings, flush.messages, self._context.now(), pace))
+                ACK_LATENCY.observe(time.monotonic() - flush.since)
 
-    async def _write(self, messages: list[_Message]) -> None:
-        points: list[Point] = []
-        owners: list[_Message] = []
-        for message in messages:
-            points += message.points
-            owners += [message] * len(message.points)
-        deliveries = [
-            Delivery(m.home, m.gateway or "", m.batch.epoch, Lane(m.batch.lane), m.batch.seq, *_sent(m.batch))
-            for m in messages
-            if m.batch is not None
-        ]
-        try:
-            await self._store.write(points, deliveries)
-        except StoreRefusedError as refused:
-            for index, words in refused.refused.items():
-                point = points[index]
-                where = f"{point.measurement}/{point.device}"
-                owners[index].errors.append(ProtocolError(Reason.REFUSED_BY_STORE, where, words))
-                self._counts[f"rejected_{Reason.REFUSED_BY_STORE}"] += 1
+    async def _persist(self, step: Callable[[], object], publish: PublishMany, flush: Flush) -> None:
+        """Do one step of a flush until it succeeds; meanwhile ask the gateways to go slowly."""
+        failures = 0
+        while True:
+            try:
+                await step()  # type: ignore[misc]
+                if failures:
+                    self.store_problem = None
+                    log.info("telemetry_goes_on", waiting=self.waiting)
+                return
+            except (StoreError, *TRANSIENT) as error:
+                failures += 1
+                self.writers.failed()
+                self._counts["telemetry_store_error"] += 1
+                self.store_problem = str(error).partition("\n")[0][:300]
+                log.warning("telemetry_waits", waiting=self.waiting, error=self.store_problem)
+                if failures == 1:
+                    pace = pace_for(self.waiting_list.fill, failing=True)
+                    publish(pace_only(flush.routes, flush.readings, self._context.now(), pace))
+                await asyncio.sleep(min(_BACKOFF_LIMIT_S, 0.25 * 2 ** min(failures, 6)))
 
-    async def _quarantine(self, work: Work, message: _Message) -> None:
-        place = quarantine.place_of(message.payload, _LANES)
-        if message.gateway is None:
-            place = quarantine.Place()
-        error = message.errors[0]
-        if len(message.errors) > 1:
-            more = "; ".join(str(e) for e in message.errors[1:6])
-            error = ProtocolError(error.reason, error.where, f"{error.what}; {more} ({len(message.errors)} in all)")
-        await quarantine.put(work, message.topic, message.gateway, message.payload, error, place)
-        log.warning("quarantined", topic=message.topic[:120], reason=error.reason, detail=str(error)[:200])
+    async def _checkpoint_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._context.config.ingest.ledger_interval_s)
+            try:
+                await self.ledger.checkpoint(self._context)
+            except (SQLAlchemyError, OSError) as error:
+                self._counts["ledger_error"] += 1
+                log.warning("ledger_waits", keys=len(self.ledger), error=str(error).partition("\n")[0])
 
-    def _acks(self, messages: list[_Message]) -> dict[str, Ack]:
-        stored: dict[str, dict[tuple[str, Lane], list[int]]] = {}
-        rejected: dict[str, list[Rejection]] = {}
-        for message in messages:
-            if message.gateway is None or not message.home:
-                continue
-            if message.batch is not None:
-                key = (message.batch.epoch, Lane(message.batch.lane))
-                stored.setdefault(message.gateway, {}).setdefault(key, []).append(message.batch.seq)
-            place = quarantine.place_of(message.payload, _LANES)
-            if message.errors and place.epoch and place.lane and place.seq:
-                entry = Rejection(place.epoch, place.lane, place.seq, message.errors[0].reason)
-                rejected.setdefault(message.gateway, []).append(entry)
+    async def _read(self, flush: Flush) -> None:
+        await self._directory.refresh()
         now = self._context.now()
-        return {
-            gateway: Ack(
-                v=1,
-                at=now,
-                ranges=[
-                    AckRanges(epoch, lane, ledger.ranges_of(sequences))
-                    for (epoch, lane), sequences in stored.get(gateway, {}).items()
-                ],
-                rejected=rejected.get(gateway, [])[:_MAX_REJECTED],
-            )
-            for gateway in stored.keys() | rejected.keys()
-        }
+        flush.routes, flush.readings, flush.rows = [], [], []
+        flush.late = late = LateWindows(now, self._context.config.timeseries.rollup_delay_s)
+        read, route_of = self.reader.read, self._directory.route
+        for i, (topic, payload) in enumerate(flush.messages):
+            if i % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            route: Route | None = None
+            try:
+                route = route_of(topic)
+                reading = read(route.home, payload, now)
+            except ProtocolError as error:
+                reading = Reading(errors=[error])
+            if reading.epoch and (wrong := self._implausible(reading, now)) is not None:
+                reading = Reading(errors=[wrong])
+            if route is not None and reading.rows:
+                flush.rows += reading.rows
+                if reading.oldest_ms < late.before_ms:
+                    late.note(route.home, reading.rows)
+            for found in reading.errors:
+                self._counts[f"rejected_{found.reason}"] += 1
+            flush.routes.append(route)
+            flush.readings.append(reading)
 
+    def _implausible(self, reading: Reading, now: float) -> ProtocolError | None:
+        """A batch whose place or time cannot be right; its proof could not be stored, or would hide others."""
+        limits = self._context.config.ingest
+        if reading.seq > MAX_SEQUENCE:
+            return ProtocolError(Reason.BAD_SEQUENCE, "telemetry.seq", f"{reading.seq} is above {MAX_SEQUENCE}")
+        if reading.sent > now + limits.max_future_s:
+            return ProtocolError(Reason.IN_FUTURE, "telemetry.sent", f"lies {reading.sent - now:.0f} s ahead")
+        if reading.sent < now - limits.max_age_days * 86_400:
+            return ProtocolError(Reason.TOO_OLD, "telemetry.sent", f"is {now - reading.sent:.0f} s old")
+        return None
 
-def _sent(batch: TelemetryBatch) -> tuple[int, int]:
-    return round(batch.sent * 1000), len(batch.records)
+    async def _write(self, flush: Flush) -> None:
+        stored = [
+            (route, r)
+            for route, r in zip(flush.routes, flush.readings, strict=True)
+            if route is not None and r.epoch
+        ]
+        deliveries = [
+            Delivery(route.home, route.gateway, r.epoch, r.lane, r.seq, round(r.sent * 1000), r.count)
+            for route, r in stored
+        ]
+        begun = time.monotonic()
+        try:
+            await self._store.write(flush.rows, deliveries)
+        except StoreRefusedError as refused:
+            self._blame(flush, refused, [r for _, r in stored])
+        took = time.monotonic() - begun
+        STORE_WRITE.observe(took)
+        self.writers.wrote(len(flush.rows) + len(deliveries), took)
+        self._counts["telemetry_batches"] += len(deliveries)
+        self._counts["telemetry_points"] += len(flush.rows)
+        self._counts["telemetry_values"] += sum(r.count - len(r.errors) for r in flush.readings if r.epoch)
+        if flush.messages:
+            self._counts["telemetry_messages"] += len(flush.messages)
 
+    def _blame(self, flush: Flush, refused: StoreRefusedError, stored: list[Reading]) -> None:
+        """Find the messages whose rows, or whose proofs, the store refused."""
+        ends = list(accumulate(len(r.rows) for r in flush.readings))
+        for index, words in refused.points.items():
+            reading = flush.readings[bisect.bisect_right(ends, index)]
+            row = flush.rows[index]
+            where = row.partition(" ")[0] if isinstance(row, str) else f"{row.measurement}/{row.device}"
+            reading.errors.append(ProtocolError(Reason.REFUSED_BY_STORE, where, words))
+        for index, words in refused.deliveries.items():
+            reading = stored[index]
+            reading.errors.append(ProtocolError(Reason.REFUSED_BY_STORE, "delivery", words))
+            reading.epoch = ""
+        self._counts[f"rejected_{Reason.REFUSED_BY_STORE}"] += len(refused.points) + len(refused.deliveries)
 
-def _points(home: str, readings: list[BatchReading]) -> list[Point]:
-    """One point per measurement, device and time, with the metrics as fields."""
-    points: dict[tuple[str, str, int], Point] = {}
-    for reading in readings:
-        measurement = METRICS[reading.metric].measurement
-        key = (measurement, reading.device, reading.at_ms)
-        point = points.get(key)
-        if point is None:
-            point = points[key] = Point(measurement, home, reading.device, reading.at_ms, {})
-        point.fields[reading.metric] = reading.value
-    return list(points.values())
+    async def _settle(self, flush: Flush) -> None:
+        bad = [i for i, reading in enumerate(flush.readings) if reading.errors]
+        if bad or flush.late:
+            async with self._context.work() as work:
+                if flush.late:
+                    await flush.late.put(work)
+                for i in bad:
+                    topic, payload = flush.messages[i]
+                    route = flush.routes[i]
+                    gateway = route.gateway if route is not None else None
+                    await quarantine.put_telemetry(work, topic, gateway, payload, flush.readings[i].errors)
+                if bad:
+                    await quarantine.trim(work)
+        add = self.ledger.add
+        doubled = 0
+        for route, r in zip(flush.routes, flush.readings, strict=True):
+            if route is not None and r.epoch and not add((route.gateway, r.epoch, r.lane.value), r.seq):
+                doubled += 1
+        self._counts["telemetry_duplicates"] += doubled

@@ -43,7 +43,7 @@ class IngestWorker:
             group.create_task(self.control_link.run())
             group.create_task(self.telemetry_link.run())
             group.create_task(self._control.run(self.control_link.publish))
-            group.create_task(self.telemetry.run(self.telemetry_link.publish))
+            group.create_task(self.telemetry.run(self.telemetry_link.publish_many))
             group.create_task(self._downlink())
 
     async def _downlink(self) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Table, select
 from cloud.context import Context, Work
 from cloud.db import schema
 from cloud.db.upsert import upsert
+from cloud.registry.gateways import registry_changed
 from cloud.registry.models import Registry, Row
 from cloud.registry.passwords import hash_password
 
@@ -48,6 +49,7 @@ async def import_registry(context: Context, registry: Registry) -> dict[str, int
         for table, rows in _rows(registry):
             await upsert(work.connection, table, rows)
         await _users(work, registry)
+        await registry_changed(work)
     return {name: len(getattr(registry, name)) for name in type(registry).model_fields}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from protocols.metrics import Value
@@ -15,11 +16,13 @@ class StoreError(Exception):
 
 
 class StoreRefusedError(StoreError):
-    """The store says that these points are wrong and always will be; `refused` maps point index to its words."""
+    """The store says that these are wrong and always will be: index of the point, or of the delivery, to its words."""
 
-    def __init__(self, refused: dict[int, str]) -> None:
-        super().__init__(f"{len(refused)} points refused, first: {next(iter(refused.values()), '')}")
-        self.refused = refused
+    def __init__(self, points: dict[int, str], deliveries: dict[int, str] | None = None) -> None:
+        self.points = points
+        self.deliveries = deliveries or {}
+        words = next(iter((points | self.deliveries).values()), "")
+        super().__init__(f"{len(points)} points and {len(self.deliveries)} deliveries refused, first: {words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,46 @@ class Series:
     high: tuple[float, ...] | None = None
 
 
+class Resolution(StrEnum):
+    """How densely a range is read: values as they came, or windows with their extremes."""
+
+    RAW = "raw"
+    QUARTER = "15min"
+    DAY = "1d"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One roll-up window of one metric of one device; `at_ms` is its begin. Texts and flags have no extremes."""
+
+    home: str
+    device: str
+    metric: str
+    at_ms: int
+    count: int
+    last: Value
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One `delivery` entry as stored."""
+
+    home: str
+    gateway: str
+    epoch: str
+    lane: Lane
+    seq: int
+    at_ms: int
+
+
 class TimeSeriesStore(Protocol):
     """A store; every method may raise StoreError."""
+
+    takes_lines: bool
+    """Whether `write` takes ready lines of line protocol beside points."""
 
     async def open(self) -> None:
         """Create what is missing (file, database, retention)."""
@@ -81,8 +122,26 @@ class TimeSeriesStore(Protocol):
         """Release connections; nothing accepted is lost."""
         ...
 
-    async def write(self, points: Sequence[Point], deliveries: Sequence[Delivery]) -> None:
+    async def write(self, points: Sequence[Point | str], deliveries: Sequence[Delivery]) -> None:
         """Store all durably or raise; StoreRefusedError stores the others. Idempotent: same key and time overwrite."""
+        ...
+
+    async def write_windows(self, resolution: Resolution, windows: Sequence[Window]) -> None:
+        """Store roll-ups; those of the same window are replaced."""
+        ...
+
+    async def windows(
+        self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
+    ) -> list[Window]:
+        """Compute from the next finer resolution what one window `start_ms`..`end_ms` holds, of some or all homes."""
+        ...
+
+    async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
+        """Retention: forget what is older; returns how many values went (0 where the server does it itself)."""
+        ...
+
+    async def size_bytes(self) -> int | None:
+        """How much disk the store uses; None if it cannot tell."""
         ...
 
     async def latest(self, home: str) -> list[Sample]:
@@ -94,13 +153,24 @@ class TimeSeriesStore(Protocol):
         ...
 
     async def range(
-        self, home: str, metrics: Sequence[str], start: float, end: float, *, max_points: int = 1_000
+        self,
+        home: str,
+        metrics: Sequence[str],
+        start: float,
+        end: float,
+        *,
+        max_points: int = 1_000,
+        resolution: Resolution = Resolution.RAW,
     ) -> list[Series]:
         """Series of one home from `start` to `end`, thinned to windows with extremes past `max_points` each."""
         ...
 
     async def delivered(self, gateway: str, start: float, end: float) -> dict[tuple[str, Lane], list[SeqRange]]:
         """Sequences proven by the `delivery` measurement, as ranges by epoch and lane."""
+        ...
+
+    def proofs(self, start: float, end: float, home: str | None = None) -> AsyncIterator[list[Proof]]:
+        """Every `delivery` entry of batches sent between `start` and `end`, of one home or all, in pieces."""
         ...
 
     async def check(self) -> str | None:

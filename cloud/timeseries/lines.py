@@ -8,7 +8,7 @@ from protocols.metrics import Value
 
 def point_line(point: Point) -> str:
     """The line of one point, time in nanoseconds. Home, device and metric names are identifiers: nothing to escape."""
-    fields = ",".join(f"{name}={_field(value)}" for name, value in point.fields.items())
+    fields = ",".join([field_text(name, value) for name, value in point.fields.items()])
     return f"{point.measurement},home={point.home},device={point.device} {fields} {point.at_ms}000000"
 
 
@@ -19,15 +19,16 @@ def delivery_line(delivery: Delivery) -> str:
     """
     at_ns = delivery.at_ms * 1_000_000 + delivery.seq % 1_000_000
     return (
-        f"delivery,home={delivery.home},device={delivery.gateway},lane={delivery.lane} "
+        f"delivery,home={delivery.home},device={delivery.gateway},lane={delivery.lane.value} "
         f'epoch="{delivery.epoch}",seq={delivery.seq}i,count={delivery.count}i {at_ns}'
     )
 
 
-def _field(value: Value) -> str:
+def field_text(name: str, value: Value) -> str:
+    """One field as line protocol writes it."""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return f"{name}=true" if value else f"{name}=false"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(float(value))
+        return f'{name}="{escaped}"'
+    return f"{name}={float(value)!r}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from cloud.timeseries.base import Delivery, Point, Sample, Series, StoreError
-from protocols.delivery import RangeSet
+from cloud.timeseries.base import Delivery, Point, Proof, Resolution, Sample, Series, StoreError, Window
+from cloud.timeseries.ranges import ranges_by_lane
+from cloud.timeseries.thinning import window_ms
 from protocols.metrics import METRICS, Type, Value
 from protocols.wire import Lane, SeqRange
 
@@ -29,11 +30,19 @@ CREATE TABLE IF NOT EXISTS delivery (
   gateway TEXT NOT NULL, epoch TEXT NOT NULL, lane TEXT NOT NULL, seq INTEGER NOT NULL,
   home TEXT NOT NULL, at INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (gateway, epoch, lane, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rollup (
+  series INTEGER NOT NULL, resolution TEXT NOT NULL, at INTEGER NOT NULL, count INTEGER NOT NULL, last NOT NULL,
+  low REAL, high REAL, mean REAL, PRIMARY KEY (series, resolution, at)
+) WITHOUT ROWID;
 """
+_DROP_AT_ONCE = 20_000
+_FREE_PAGES = 2_000
 
 
 class SqliteStore:
     """See `TimeSeriesStore`. One thread writes, another reads, so that a chart never waits for a batch."""
+
+    takes_lines = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,6 +60,8 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=10, isolation_level=None, check_same_thread=False)
+        # Only a new file takes this; it lets retention give room back to the disk in small steps.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.executescript(_SCHEMA)
@@ -69,50 +80,37 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self._path}: {error}") from error
 
-    async def write(self, points: Sequence[Point], deliveries: Sequence[Delivery]) -> None:
+    async def write(self, points: Sequence[Point | str], deliveries: Sequence[Delivery]) -> None:
         """Store all in one transaction. Raises StoreError."""
-        await self._on(self._writer, lambda: self._write(points, deliveries))
+        whole = [point for point in points if isinstance(point, Point)]
+        assert len(whole) == len(points), "this store takes no lines"
+        await self._on(self._writer, lambda: self._in_transaction(lambda c, ids: _write(c, ids, whole, deliveries)))
 
-    def _write(self, points: Sequence[Point], deliveries: Sequence[Delivery]) -> None:
+    async def write_windows(self, resolution: Resolution, windows: Sequence[Window]) -> None:
+        """Store roll-ups. Raises StoreError."""
+
+        def put(connection: sqlite3.Connection, known: dict[tuple[str, str, str], int]) -> None:
+            rows = [
+                (_series(connection, known, w.home, w.device, w.metric), resolution, w.at_ms, w.count)
+                + (w.last, w.low, w.high, w.mean)
+                for w in windows
+            ]
+            connection.executemany("INSERT OR REPLACE INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+        await self._on(self._writer, lambda: self._in_transaction(put))
+
+    def _in_transaction(self, job: Callable[[sqlite3.Connection, dict[tuple[str, str, str], int]], None]) -> None:
         connection = self._opened(self._write_to)
         known = dict(self._ids)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            rows = [
-                (self._series(connection, known, p.home, p.device, metric), p.at_ms, value)
-                for p in points
-                for metric, value in p.fields.items()
-            ]
-            connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
-            connection.executemany(
-                "INSERT INTO latest VALUES (?, ?, ?) ON CONFLICT (series) DO UPDATE SET at = excluded.at,"
-                " value = excluded.value WHERE excluded.at >= latest.at",
-                rows,
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(d.gateway, d.epoch, d.lane, d.seq, d.home, d.at_ms, d.count) for d in deliveries],
-            )
+            job(connection, known)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         self._ids = known
-
-    @staticmethod
-    def _series(
-        connection: sqlite3.Connection, known: dict[tuple[str, str, str], int], home: str, device: str, metric: str
-    ) -> int:
-        key = (home, device, metric)
-        found = known.get(key)
-        if found is None:
-            connection.execute("INSERT OR IGNORE INTO series (home, device, metric) VALUES (?, ?, ?)", key)
-            (found,) = connection.execute(
-                "SELECT id FROM series WHERE home = ? AND device = ? AND metric = ?", key
-            ).fetchone()
-            known[key] = found
-        return found
 
     @staticmethod
     def _opened(connection: sqlite3.Connection | None) -> sqlite3.Connection:
@@ -147,7 +145,14 @@ class SqliteStore:
         return homes
 
     async def range(
-        self, home: str, metrics: Sequence[str], start: float, end: float, *, max_points: int = 1_000
+        self,
+        home: str,
+        metrics: Sequence[str],
+        start: float,
+        end: float,
+        *,
+        max_points: int = 1_000,
+        resolution: Resolution = Resolution.RAW,
     ) -> list[Series]:
         """Series of one home in time order, `start` included, `end` not."""
         first, last = round(start * 1000), round(end * 1000)
@@ -160,7 +165,9 @@ class SqliteStore:
         result = []
         for series, device, metric, count in found:
             name, number = str(metric), METRICS[str(metric)].type is Type.NUMBER
-            if number and int(str(count)) > max_points:
+            if resolution is not Resolution.RAW:
+                result += await self._rolled_up(series, str(device), name, first, last, resolution)
+            elif number and int(str(count)) > max_points:
                 result.append(await self._thinned(series, str(device), name, first, last, max_points))
             elif count:
                 rows = await self._read(
@@ -170,6 +177,23 @@ class SqliteStore:
                 samples = [_sample(device, name, at, value) for at, value in rows]
                 result.append(Series(str(device), name, tuple(s.at for s in samples), tuple(s.value for s in samples)))
         return result
+
+    async def _rolled_up(
+        self, series: object, device: str, metric: str, first: int, last: int, resolution: Resolution
+    ) -> list[Series]:
+        rows = await self._read(
+            "SELECT at, last, low, high FROM rollup"
+            " WHERE series = ? AND resolution = ? AND at >= ? AND at < ? ORDER BY at",
+            [series, resolution, first, last],
+        )
+        if not rows:
+            return []
+        samples = [_sample(device, metric, at, value) for at, value, _, _ in rows]
+        at, values = tuple(s.at for s in samples), tuple(s.value for s in samples)
+        if METRICS[metric].type is not Type.NUMBER:
+            return [Series(device, metric, at, values)]
+        low, high = (tuple(float(str(row[i])) for row in rows) for i in (2, 3))
+        return [Series(device, metric, at, values, low, high)]
 
     async def _thinned(
         self, series: object, device: str, metric: str, first: int, last: int, max_points: int
@@ -184,16 +208,89 @@ class SqliteStore:
         at, values, low, high = zip(*rows, strict=True)
         return Series(device, metric, tuple(int(str(w)) / 1000 for w in at), values, low, high)
 
+    async def windows(
+        self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
+    ) -> list[Window]:
+        """What one window holds, computed from the values, or a day from its quarters."""
+        if homes is not None and not homes:
+            return []
+        where = "" if homes is None else f" AND home IN ({', '.join('?' * len(homes))})"
+        if resolution is Resolution.QUARTER:
+            query = (
+                "SELECT home, device, metric, n, (SELECT value FROM points WHERE series = id AND at = newest), low,"
+                " high, mean FROM (SELECT id, home, device, metric, count(*) AS n, max(at) AS newest, min(value) AS low,"
+                " max(value) AS high, avg(value) AS mean FROM series JOIN points ON points.series = series.id"
+                f" WHERE at >= ? AND at < ?{where} GROUP BY id)"
+            )
+        else:
+            query = (
+                "SELECT home, device, metric, n, (SELECT last FROM rollup WHERE series = id AND resolution = '15min'"
+                " AND at = newest), low, high, mean FROM (SELECT id, home, device, metric, sum(count) AS n,"
+                " max(at) AS newest, min(low) AS low, max(high) AS high, sum(mean * count) / sum(count) AS mean"
+                " FROM series JOIN rollup ON rollup.series = series.id"
+                f" WHERE resolution = '15min' AND at >= ? AND at < ?{where} GROUP BY id)"
+            )
+        return [_window(start_ms, *row) for row in await self._read(query, [start_ms, end_ms, *(homes or ())])]
+
+    async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
+        """Delete in small transactions, so that writers get their turn in between, and give the room back."""
+        if resolution is Resolution.RAW:
+            found = "SELECT series, at FROM points WHERE series = ? AND at < ? LIMIT ?"
+            statements = [f"DELETE FROM points WHERE (series, at) IN ({found})"]
+        else:
+            found = f"SELECT series, resolution, at FROM rollup WHERE series = ? AND resolution = '{resolution}'"
+            statements = [f"DELETE FROM rollup WHERE (series, resolution, at) IN ({found} AND at < ? LIMIT ?)"]
+        dropped = 0
+        for (series,) in await self._read("SELECT id FROM series", []):
+            for statement in statements:
+                dropped += await self._drop(statement, [series, before_ms])
+        if resolution is Resolution.RAW:
+            proofs = "SELECT gateway, epoch, lane, seq FROM delivery WHERE at < ? LIMIT ?"
+            dropped += await self._drop(f"DELETE FROM delivery WHERE (gateway, epoch, lane, seq) IN ({proofs})", [before_ms])
+        while await self._on(self._writer, self._vacuum):
+            await asyncio.sleep(0)
+        return dropped
+
+    async def _drop(self, statement: str, values: Sequence[object]) -> int:
+        dropped = 0
+        while True:
+            gone = await self._on(
+                self._writer,
+                lambda: self._opened(self._write_to).execute(statement, (*values, _DROP_AT_ONCE)).rowcount,
+            )
+            dropped += gone
+            if gone < _DROP_AT_ONCE:
+                return dropped
+
+    def _vacuum(self) -> bool:
+        connection = self._opened(self._write_to)
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        if free:
+            connection.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
+        (left,) = connection.execute("PRAGMA freelist_count").fetchone()
+        return 0 < left < free
+
+    async def size_bytes(self) -> int | None:
+        """Size of the file and its write-ahead log."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     async def delivered(self, gateway: str, start: float, end: float) -> dict[tuple[str, Lane], list[SeqRange]]:
         """Sequences proven to have arrived, from batches sent between `start` and `end`."""
         rows = await self._read(
             "SELECT epoch, lane, seq FROM delivery WHERE gateway = ? AND at >= ? AND at < ?",
             [gateway, round(start * 1000), round(end * 1000)],
         )
-        found: dict[tuple[str, Lane], RangeSet] = {}
-        for epoch, lane, seq in rows:
-            found.setdefault((str(epoch), Lane(str(lane))), RangeSet()).add(int(str(seq)))
-        return {key: list(ranges) for key, ranges in found.items()}
+        return ranges_by_lane((str(epoch), Lane(str(lane)), int(str(seq))) for epoch, lane, seq in rows)
+
+    async def proofs(self, start: float, end: float, home: str | None = None) -> AsyncIterator[list[Proof]]:
+        """Every `delivery` entry; this store keeps one for each sequence by its key."""
+        where, values = (" AND home = ?", [home]) if home is not None else ("", [])
+        rows = await self._read(
+            f"SELECT home, gateway, epoch, lane, seq, at FROM delivery WHERE at >= ? AND at < ?{where}",
+            [round(start * 1000), round(end * 1000), *values],
+        )
+        yield [Proof(str(h), str(g), str(e), Lane(str(n)), int(str(s)), int(str(at))) for h, g, e, n, s, at in rows]
 
     async def check(self) -> str | None:
         """None if the file can be read."""
@@ -204,9 +301,41 @@ class SqliteStore:
         return None
 
 
-def window_ms(first: int, last: int, max_points: int) -> int:
-    """Width of the windows that thin `first`..`last` (ms) to at most `max_points`; windows start at its multiples."""
-    return max(1, -(-(last - first) // max(1, max_points - 1)))
+def _write(
+    connection: sqlite3.Connection,
+    known: dict[tuple[str, str, str], int],
+    points: Sequence[Point],
+    deliveries: Sequence[Delivery],
+) -> None:
+    rows = [
+        (_series(connection, known, p.home, p.device, metric), p.at_ms, value)
+        for p in points
+        for metric, value in p.fields.items()
+    ]
+    connection.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+    connection.executemany(
+        "INSERT INTO latest VALUES (?, ?, ?) ON CONFLICT (series) DO UPDATE SET at = excluded.at,"
+        " value = excluded.value WHERE excluded.at >= latest.at",
+        rows,
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(d.gateway, d.epoch, d.lane, d.seq, d.home, d.at_ms, d.count) for d in deliveries],
+    )
+
+
+def _series(
+    connection: sqlite3.Connection, known: dict[tuple[str, str, str], int], home: str, device: str, metric: str
+) -> int:
+    key = (home, device, metric)
+    found = known.get(key)
+    if found is None:
+        connection.execute("INSERT OR IGNORE INTO series (home, device, metric) VALUES (?, ?, ?)", key)
+        (found,) = connection.execute(
+            "SELECT id FROM series WHERE home = ? AND device = ? AND metric = ?", key
+        ).fetchone()
+        known[key] = found
+    return found
 
 
 def _sample(device: object, metric: object, at: object, value: object) -> Sample:
@@ -214,3 +343,12 @@ def _sample(device: object, metric: object, at: object, value: object) -> Sample
     known = METRICS.get(name)
     kept: Value = bool(value) if known is not None and known.type is Type.FLAG else value  # type: ignore[assignment]
     return Sample(str(device), name, int(str(at)) / 1000, kept)
+
+
+def _window(at_ms: int, *row: object) -> Window:
+    home, device, metric, count, last, low, high, mean = row
+    kept = _sample(device, metric, 0, last).value
+    if METRICS[str(metric)].type is not Type.NUMBER:
+        return Window(str(home), str(device), str(metric), at_ms, int(str(count)), kept)
+    extremes = (float(str(figure)) for figure in (low, high, mean))
+    return Window(str(home), str(device), str(metric), at_ms, int(str(count)), kept, *extremes)

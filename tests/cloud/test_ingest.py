@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,11 @@ async def test_good_batches_are_stored_then_acknowledged(
 ) -> None:
     """Values, proof and ledger are there when the acknowledgement names the sequences as ranges."""
     await settle(context)
-    acks, counts = await _flush(context, store, *((TOPIC, _batch(clock.now + n, n)) for n in (1, 2, 3, 7)))
+    counts: Counter[str] = Counter()
+    ingest = TelemetryIngest(context, store, GatewayDirectory(context), counts)
+    for n in (1, 2, 3, 7):
+        ingest.take(TOPIC, _batch(clock.now + n, n), False)
+    acks = await ingest.flush()
     assert acks[GATEWAY].ranges[0].ranges == [(1, 3), (7, 7)]
     assert decode_ack(encode(acks[GATEWAY])) == acks[GATEWAY]
     assert counts["telemetry_batches"] == 4
@@ -73,7 +77,9 @@ async def test_good_batches_are_stored_then_acknowledged(
     assert await store.delivered(GATEWAY, 0, 4e9) == {(EPOCH, Lane.LIVE): [(1, 3), (7, 7)]}
     async with context.look() as work:
         assert await stored_ranges(work, GATEWAY) == {(EPOCH, "live"): [(1, 3), (7, 7)]}
-    acks, counts = await _flush(context, store, (TOPIC, _batch(clock.now + 2, 2)), (TOPIC, _batch(clock.now + 4, 4)))
+    for n in (2, 4):
+        ingest.take(TOPIC, _batch(clock.now + n, n), False)
+    acks = await ingest.flush()
     assert acks[GATEWAY].ranges[0].ranges == [(2, 2), (4, 4)]
     assert counts["telemetry_duplicates"] == 1
     async with context.look() as work:
@@ -169,9 +175,11 @@ async def test_nothing_is_acknowledged_before_it_is_stored(
     sent: list[tuple[str, bytes]] = []
     done = asyncio.Event()
 
-    def publish(topic: str, payload: bytes, _qos: int) -> bool:
-        sent.append((topic, payload))
-        done.set()
+    def publish(messages: Iterable[tuple[bytes, bytes]]) -> bool:
+        for topic, payload in messages:
+            if decode_ack(payload).ranges:
+                sent.append((topic.decode(), payload))
+                done.set()
         return True
 
     for n in range(1, 31):
@@ -199,15 +207,15 @@ async def test_the_waiting_list_is_bounded(context: Context, store: SqliteStore)
 
 async def test_refused_by_the_store(context: Context, clock: ManualClock, influx_server: Any) -> None:
     """A value whose type InfluxDB refuses is quarantined by name; the rest of the flush is stored and acknowledged."""
-    from cloud.config import InfluxDB
-    from cloud.timeseries.influxdb import InfluxStore
+    from cloud.config import InfluxDB, TimeSeries
+    from cloud.timeseries.influx.store import InfluxStore
 
     await settle(context)
-    store = InfluxStore(InfluxDB(url=influx_server.url, database=f"t{id(context)}"))
+    store = InfluxStore(TimeSeries(influxdb=InfluxDB(url=influx_server.url, database=f"t{id(context)}")))
     await store.open()
     await store.write(
         [Point("vitals", HOME, "oxi-1", 1_795_000_000_000, {"heart_rate": "x"})],
-        [Delivery(HOME, GATEWAY, EPOCH, Lane.LIVE, 99, 1, 1)],
+        [Delivery(HOME, GATEWAY, EPOCH, Lane.LIVE, 99, 1_795_000_000_000, 1)],
     )
     counts: Counter[str] = Counter()
     ingest = TelemetryIngest(context, store, GatewayDirectory(context), counts)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cloud.config import InfluxDB
+from cloud.config import InfluxDB, TimeSeries
 from cloud.timeseries.base import Delivery, Point, Sample, StoreError, StoreRefusedError, TimeSeriesStore
-from cloud.timeseries.influxdb import InfluxStore
+from cloud.timeseries.influx.store import InfluxStore
 from cloud.timeseries.sqlite import SqliteStore
 from protocols.wire import Lane
 from tests.support.servers import InfluxServer
+
+def influx_store(url: str, **options: Any) -> InfluxStore:
+    """A store on a database of its own."""
+    database = InfluxDB(url=url, database=f"t{uuid.uuid4().hex}", **options)
+    return InfluxStore(TimeSeries(influxdb=database, raw_retention_days=3650), token="test-token")
+
 
 T0 = 1_795_000_000_000
 
@@ -25,7 +32,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         made = SqliteStore(tmp_path / "series.db")
     else:
         server: InfluxServer = request.getfixturevalue("influx_server")
-        made = InfluxStore(InfluxDB(url=server.url, database=f"t{uuid.uuid4().hex}"))
+        made = influx_store(server.url)
     await made.open()
     yield made
     await made.close()
@@ -111,7 +118,7 @@ async def test_check_says_nothing_when_well(store: TimeSeriesStore) -> None:
 
 async def test_influx_names_the_refused_points(influx_server: InfluxServer) -> None:
     """Of 40 points two have the wrong type: exactly these are refused by index, the others are stored."""
-    store = InfluxStore(InfluxDB(url=influx_server.url, database=f"t{uuid.uuid4().hex}"))
+    store = influx_store(influx_server.url)
     await store.open()
     await store.write([_pulse(T0, 70.0)], [])
     points = [_pulse(T0 + i * 1000, float(i)) for i in range(40)]
@@ -119,7 +126,7 @@ async def test_influx_names_the_refused_points(influx_server: InfluxServer) -> N
         points[i] = Point("vitals", "h-1", "oxi-1", T0 + i * 1000, {"heart_rate": "fast"})
     with pytest.raises(StoreRefusedError) as caught:
         await store.write(points, [])
-    assert sorted(caught.value.refused) == [3, 31]
+    assert sorted(caught.value.points) == [3, 31]
     (series,) = await store.range("h-1", ["heart_rate"], T0 / 1000, T0 / 1000 + 60)
     assert len(series.at) == 38
     await store.close()
@@ -127,7 +134,7 @@ async def test_influx_names_the_refused_points(influx_server: InfluxServer) -> N
 
 async def test_an_absent_influx_is_a_store_error() -> None:
     """A server that is away raises StoreError from every method, and `check` says so in one line."""
-    store = InfluxStore(InfluxDB(url="http://127.0.0.1:9", timeout_s=2))
+    store = InfluxStore(TimeSeries(influxdb=InfluxDB(url="http://127.0.0.1:9", timeout_s=2)))
     with pytest.raises(StoreError):
         await store.open()
     with pytest.raises(StoreError):

@@ -95,6 +95,9 @@ bind-address = "127.0.0.1:{free_port()}"
 [data]
   dir = "{folder}/data"
   wal-dir = "{folder}/wal"
+  index-version = "tsi1"
+  max-values-per-tag = 0
+  max-series-per-database = 0
 [http]
   bind-address = "127.0.0.1:{self.port}"
   log-enabled = false
