@@ -8,6 +8,7 @@ from enum import StrEnum
 from protocols.errors import ProtocolError, Reason
 
 Value = float | bool | str
+MAX_TEXT = 64
 
 
 class Measurement(StrEnum):
@@ -113,8 +114,8 @@ def check_value(name: str, value: Value, unit: str | None, where: str) -> Value:
             raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is true or false, got {value!r:.40}")
         return value
     if metric.type is Type.TEXT:
-        if not isinstance(value, str) or not 0 < len(value) <= 64:
-            raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is a text of 1 to 64 characters, got {value!r:.40}")
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+            raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is a text of 1 to {MAX_TEXT} characters, got {value!r:.40}")
         return value
     if isinstance(value, (bool, str)):
         raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is a number, got {value!r:.40}")

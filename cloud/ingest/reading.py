@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -20,7 +21,7 @@ from msgspec import Meta, Struct
 from cloud.timeseries.base import Point
 from cloud.timeseries.lines import field_text, point_line
 from protocols.errors import ProtocolError
-from protocols.metrics import METRICS, Type, Value
+from protocols.metrics import MAX_TEXT, METRICS, Type, Value
 from protocols.senml import RELATIVE_BELOW
 from protocols.telemetry import BatchReading, TimeBounds, read_records
 from protocols.topics import IDENTIFIER
@@ -62,22 +63,33 @@ _HEX = re.compile(r"[0-9a-f]{16}\Z")
 class _Plan:
     """What is known of one `device/metric`."""
 
-    __slots__ = ("device", "flags", "high", "low", "measurement", "metric", "texts", "unit")
+    __slots__ = ("device", "flags", "high", "low", "measurement", "metric", "takes_text", "texts", "unit")
 
     def __init__(self, device: str, metric: str) -> None:
         known = METRICS[metric]
-        self.device = device
+        # Interned, so that the next record's are compared by identity.
+        self.device = sys.intern(device)
         self.metric = metric
-        self.measurement = str(known.measurement)
+        self.measurement = sys.intern(known.measurement.value)
         self.unit = known.unit
         number = known.type is Type.NUMBER
         self.low, self.high = (known.low, known.high) if number else (math.inf, -math.inf)
-        self.texts: dict[float, str] = {}
+        self.texts: dict[float | str, str] = {}
+        self.takes_text = known.type is Type.TEXT
         self.flags = {flag: field_text(metric, flag) for flag in (False, True)} if known.type is Type.FLAG else {}
 
     def learn(self, value: float) -> str | None:
         """The field's text, remembered while there is room; None if the value is out of range or no value of it."""
         if not self.low <= value <= self.high:
+            return None
+        text = field_text(self.metric, value)
+        if len(self.texts) < _MAX_TEXTS:
+            self.texts[value] = text
+        return text
+
+    def learn_text(self, value: str) -> str | None:
+        """The same for a metric whose values are texts."""
+        if not self.takes_text or not 0 < len(value) <= MAX_TEXT:
             return None
         text = field_text(self.metric, value)
         if len(self.texts) < _MAX_TEXTS:
@@ -168,8 +180,10 @@ class BatchReader:
                 if (r.u is not None and r.u != plan.unit) or r.vb is not None or r.vs is not None:
                     return None
                 text = plan.texts.get(value) or plan.learn(value)
+            elif r.vb is not None:
+                text = plan.flags.get(r.vb) if r.vs is None else None
             else:
-                text = plan.flags.get(r.vb) if r.vs is None and r.vb is not None else None
+                text = plan.texts.get(r.vs) or plan.learn_text(r.vs) if r.vs is not None else None
             if text is None:
                 return None
             if r.t != offset:

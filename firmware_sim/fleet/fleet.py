@@ -1,0 +1,293 @@
+"""Drives the fleet: sends by the clock, keeps every home's window, sends again what was not acknowledged.
+
+Theory of operation. Homes are dealt round to the connections; each connection subscribes to the acknowledgements of its
+own. A tick every 20 ms sends the homes whose turn it is, spread evenly over the interval. A queue ordered by time holds
+what may have to be sent again; payloads are made anew from home, sequence and time stamp. After the duration no batch
+is made any more, and the fleet waits, at most `drain_s`, until everything is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gmqtt
+import msgspec
+from gmqtt.mqtt.constants import MQTTv311
+
+from firmware_sim.fleet import batches
+from firmware_sim.fleet.homes import Accounts, FleetHome
+from firmware_sim.fleet.registry import gateway_name
+from protocols.mqtt import encode_publish, is_connected, read_faster, write_packets
+from protocols.topics import Up, up
+from protocols.wire import Ack, StatusKind
+
+_TICK_S = 0.02
+_WINDOW = 4
+_SUBSCRIBE_AT_ONCE = 200
+_NEVER = -2
+ALARM, LIVE, BACKLOG = 0, 1, 2
+_LANE_NAMES = ("alarm", "live", "backlog")
+_LANE_NUMBERS = {"alarm": ALARM, "live": LIVE, "backlog": BACKLOG}
+_ack = msgspec.json.Decoder(Ack).decode
+
+logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
+
+
+@dataclass(slots=True)
+class FleetOptions:
+    """How large the fleet is and how it speaks."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password: str | None = None
+    homes: int = 1_000
+    connections: int = 8
+    interval_s: float = 10.0
+    duration_s: float = 60.0
+    drain_s: float = 120.0
+    backlog: int = 0
+    """Batches each home holds from an outage when it starts; `backlog_every_s` apart."""
+    backlog_every_s: float = 60.0
+    alarms_per_s: float = 0.0
+    resend_s: float = 15.0
+    prefix: str = "gw-f"
+    births: bool = False
+    seed: int = 1
+
+
+class Fleet:
+    """All homes; `run` plays them once and returns the accounts."""
+
+    def __init__(self, options: FleetOptions, say: Callable[[str], None] = lambda _text: None) -> None:
+        self.options = options
+        self.accounts = Accounts()
+        self.stop = asyncio.Event()
+        self.on_alarm: Callable[[str, float], None] = lambda _alarm, _at: None
+        self._say = say
+        self._rng = random.Random(options.seed)
+        draw = random.Random(f"{options.seed} {time.time()}")  # an epoch is never used twice
+        self.homes = [
+            FleetHome(i, gateway_name(i, options.prefix), f"{draw.getrandbits(64):016x}") for i in range(options.homes)
+        ]
+        self._by_topic = {home.ack_topic: home for home in self.homes}
+        self._clients: list[gmqtt.Client | None] = [None] * max(1, min(options.connections, options.homes))
+        self._out: list[list[bytes]] = [[] for _ in self._clients]
+        self._again: deque[tuple[float, FleetHome, int, int]] = deque()
+        self._paced: list[tuple[float, int]] = []
+        self._sent_at: dict[tuple[int, int, int], float] = {}
+        self._packet_id = 0
+
+    async def run(self) -> Accounts:
+        """Connect, play, drain, leave. Raises OSError where the broker cannot be reached."""
+        await asyncio.gather(*(self._connect(i) for i in range(len(self._clients))))
+        keepers = [asyncio.create_task(self._keep(i)) for i in range(len(self._clients))]
+        try:
+            await self._play()
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+            for client in self._clients:
+                if client is not None:
+                    await client.disconnect()
+        return self.accounts
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    async def _connect(self, i: int) -> None:
+        options = self.options
+        client = gmqtt.Client(f"fleet-{options.seed}-{i}", clean_session=True, logger=logging.getLogger("gmqtt"))
+        client.set_config({"reconnect_retries": _NEVER})
+        if options.username is not None:
+            client.set_auth_credentials(options.username, options.password)
+        client.on_disconnect = lambda *_: None
+        await client.connect(options.host, options.port, keepalive=30, version=MQTTv311)
+        read_faster(client, self._on_message, own_ids=True)
+        mine = self.homes[i :: len(self._clients)]
+        for begin in range(0, len(mine), _SUBSCRIBE_AT_ONCE):
+            topics = [home.ack_topic for home in mine[begin : begin + _SUBSCRIBE_AT_ONCE]]
+            client.subscribe([gmqtt.Subscription(topic, qos=1) for topic in topics])
+            await asyncio.sleep(0)
+        self._clients[i] = client
+        if options.births:
+            now = time.time()
+            for home in mine:
+                body = batches.status(StatusKind.BIRTH, home.epoch, home.epoch, now)
+                topic = up(gateway_name(home.index, options.prefix), Up.STATUS).encode()
+                self._out[i].append(encode_publish(topic, body, self._next_id(), retain=True))
+
+    async def _keep(self, i: int) -> None:
+        """Connect again whenever the broker has gone; what was in flight is sent again by its time."""
+        while True:
+            await asyncio.sleep(0.5)
+            client = self._clients[i]
+            if client is not None and is_connected(client):
+                continue
+            self._clients[i] = None
+            self._out[i].clear()
+            try:
+                await self._connect(i)
+                self.accounts.reconnects += 1
+            except (OSError, TimeoutError, gmqtt.mqtt.handler.MQTTConnectError):
+                await asyncio.sleep(self._rng.uniform(0.2, 1.5))
+
+    def _next_id(self) -> int:
+        self._packet_id = self._packet_id % 65_535 + 1
+        return self._packet_id
+
+    # --- playing ------------------------------------------------------------------------------------------------------
+
+    async def _play(self) -> None:
+        options = self.options
+        begun = time.monotonic()
+        for home in self.homes:
+            home.backlog_left = options.backlog
+        rate = len(self.homes) / options.interval_s if options.interval_s else 0.0
+        turn = filled = alarms = 0
+        next_word = begun + 5
+        while True:
+            now = time.monotonic()
+            passed = now - begun
+            if passed > options.duration_s + options.drain_s or self.stop.is_set():
+                break
+            if passed < options.duration_s:
+                while turn < passed * rate:
+                    self._live(self.homes[turn % len(self.homes)], now)
+                    turn += 1
+                while alarms < passed * options.alarms_per_s:
+                    self._alarm(self._rng.choice(self.homes), now)
+                    alarms += 1
+            elif not self._open():
+                break
+            if options.backlog and filled < len(self.homes):  # start them over two seconds, as after a power cut
+                until = min(len(self.homes), int(len(self.homes) * min(1.0, passed / 2 + 0.01)))
+                for home in self.homes[filled:until]:
+                    self._backlog(home, now)
+                filled = until
+            self._send_again(now)
+            self._flush()
+            if now >= next_word:
+                next_word = now + 5
+                a = self.accounts
+                self._say(f"{passed:6.0f} s  sent {a.sent:,}  acknowledged {a.acknowledged:,}  open {a.missing:,}")
+            await asyncio.sleep(_TICK_S)
+
+    def _open(self) -> bool:
+        a = self.accounts
+        waiting = self.options.backlog and any(home.backlog_left for home in self.homes)
+        return bool(a.missing or a.alarms > a.alarms_acknowledged or waiting)
+
+    def _live(self, home: FleetHome, now: float) -> None:
+        self.accounts.made += 1
+        home.held.append(int(time.time() * 1000))
+        self._fill(home, now)
+
+    def _fill(self, home: FleetHome, now: float) -> None:
+        while home.held and len(home.unacked[LIVE]) < _WINDOW:
+            self._send(home, LIVE, home.held.pop(0), now)
+
+    def _backlog(self, home: FleetHome, now: float) -> None:
+        options = self.options
+        while home.backlog_left and len(home.unacked[BACKLOG]) < (1 if home.pace else _WINDOW):
+            at_ms = int((time.time() - home.backlog_left * options.backlog_every_s) * 1000)
+            home.backlog_left -= 1
+            self.accounts.made += 1
+            self._send(home, BACKLOG, at_ms, now)
+
+    def _alarm(self, home: FleetHome, now: float) -> None:
+        seq = home.next_seq[ALARM]
+        home.next_seq[ALARM] += 1
+        self.accounts.alarms += 1
+        wall = time.time()
+        alarm_id, body = batches.alarm(home.epoch, seq, wall, self._rng)
+        home.unacked[ALARM][seq] = body
+        self._sent_at[home.index, ALARM, seq] = now
+        self._again.append((now + self.options.resend_s, home, ALARM, seq))
+        self._publish(home, home.alarm_topic, body)
+        self.on_alarm(alarm_id, wall)
+
+    def _send(self, home: FleetHome, lane: int, at_ms: int, now: float) -> None:
+        seq = home.next_seq[lane]
+        home.next_seq[lane] = seq + 1
+        home.unacked[lane][seq] = at_ms
+        self._sent_at[home.index, lane, seq] = now
+        self._again.append((now + self.options.resend_s, home, lane, seq))
+        self._publish(home, home.topic, batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, at_ms))
+
+    def _publish(self, home: FleetHome, topic: bytes, body: bytes) -> None:
+        self.accounts.sent += 1
+        self._out[home.index % len(self._out)].append(encode_publish(topic, body, self._next_id()))
+
+    def _send_again(self, now: float) -> None:
+        again = self._again
+        while again and again[0][0] <= now:
+            _, home, lane, seq = again.popleft()
+            kept = home.unacked[lane].get(seq)
+            if kept is None:
+                continue
+            again.append((now + self.options.resend_s, home, lane, seq))
+            self.accounts.resent += 1
+            body = kept if lane == ALARM else batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, kept)
+            self._publish(home, home.alarm_topic if lane == ALARM else home.topic, body)
+        while self._paced and self._paced[0][0] <= now:
+            self._backlog(self.homes[heapq.heappop(self._paced)[1]], now)
+
+    def _flush(self) -> None:
+        for i, packets in enumerate(self._out):
+            client = self._clients[i]
+            if packets and client is not None and is_connected(client):
+                write_packets(client, b"".join(packets))
+                packets.clear()
+
+    # --- acknowledgements ---------------------------------------------------------------------------------------------
+
+    def _on_message(self, topic: str, payload: bytes, _retained: bool) -> None:
+        home = self._by_topic.get(topic)
+        if home is None:
+            return
+        try:
+            ack = _ack(payload)
+        except msgspec.DecodeError:
+            self.accounts.unreadable += 1
+            return
+        home.pace = ack.pace
+        now = time.monotonic()
+        for entry in ack.ranges:
+            if entry.epoch == home.epoch:
+                lane = _LANE_NUMBERS[entry.lane]
+                for first, last in entry.ranges:
+                    for seq in range(first, last + 1):
+                        self._settled(home, lane, seq, now, good=True)
+        for refusal in ack.rejected:
+            if refusal.epoch == home.epoch:
+                self._settled(home, _LANE_NUMBERS[refusal.lane], refusal.seq, now, good=False)
+        self._fill(home, now)
+        if home.backlog_left:
+            if home.pace is None:
+                self._backlog(home, now)
+            elif not home.unacked[BACKLOG]:
+                heapq.heappush(self._paced, (now + self._rng.uniform(0.5, 1.5) / home.pace, home.index))
+
+    def _settled(self, home: FleetHome, lane: int, seq: int, now: float, *, good: bool) -> None:
+        accounts = self.accounts
+        if home.unacked[lane].pop(seq, None) is None:
+            accounts.acknowledged_again += 1
+            return
+        sent_at = self._sent_at.pop((home.index, lane, seq))
+        if lane == ALARM:
+            accounts.alarms_acknowledged += 1
+            accounts.alarm_latencies_ms.append((now - sent_at) * 1000)
+            return
+        accounts.latencies_ms.append((now - sent_at) * 1000)
+        if good:
+            accounts.acknowledged += 1
+        else:
+            accounts.rejected += 1
