@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterator
@@ -40,6 +41,7 @@ class _Server(uvicorn.Server):
 
 async def run(config: CloudConfig, roles: Collection[str]) -> None:
     """Run until a signal. Raises ConfigError where the database is not migrated, OSError where a port is taken."""
+    _calm_collector()
     context = Context(config, Database(config.database.url))
     store = make_store(config.timeseries)
     stopping = asyncio.Event()
@@ -79,6 +81,16 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         await store.close()
         await context.database.close()
         log.info("cloud_stopped")
+
+
+def _calm_collector() -> None:
+    """What is loaded by now lives as long as the process: the cycle collector need not walk it at every pass.
+
+    Nothing on the way of a batch makes cycles, so that larger generations cost no memory (measured by bench soak).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @contextlib.contextmanager

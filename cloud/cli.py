@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
         adding.add_argument(f"--{name}", required=True)
     adding.add_argument("--lang", default="zh", choices=("zh", "en"))
     adding.add_argument("--phone", default="")
+    series = commands.add_parser("timeseries", help="the time-series store")
+    doing = series.add_subparsers(dest="action", required=True)
+    doing.add_parser("init", parents=[with_config], help="make databases or buckets and set how long they keep data")
+    doing.add_parser("check", parents=[with_config], help="say in a line each what is wrong with it; exit 1 if anything is")
     openapi = commands.add_parser("openapi", help="print the API's OpenAPI description")
     openapi.add_argument("--output", type=Path, help="write to this file instead")
     return parser
@@ -92,6 +96,10 @@ def _with_config(options: argparse.Namespace, config: CloudConfig) -> int:
         return asyncio.run(_doctor(config))
     if options.command == "registry":
         return asyncio.run(_import(config, options.file))
+    if options.command == "timeseries":
+        from cloud.timeseries.tools import check, init
+
+        return asyncio.run(init(config.timeseries) if options.action == "init" else check(config.timeseries))
     return asyncio.run(_add_user(config, options))
 
 

@@ -23,7 +23,7 @@ def acks_for(
     pace: float | None,
 ) -> dict[Route, Ack]:
     """What to answer each gateway."""
-    stored: dict[Route, dict[tuple[str, Lane], list[int]]] = {}
+    stored: dict[Route, dict[tuple[str, str], list[int]]] = {}
     rejected: dict[Route, list[Rejection]] = {}
     for route, reading, (_, payload) in zip(routes, readings, messages, strict=True):
         if route is None:
@@ -40,7 +40,7 @@ def acks_for(
             v=1,
             at=now,
             ranges=[
-                AckRanges(epoch, lane, ranges_of(sequences))
+                AckRanges(epoch, Lane(lane), ranges_of(sequences))
                 for (epoch, lane), sequences in stored.get(route, {}).items()
             ],
             rejected=rejected.get(route, [])[:_MAX_REJECTED],
@@ -76,7 +76,7 @@ def encode_acks(
             seq = r.seq
             yield (
                 route.ack_topic,
-                f'{head}{r.epoch}","lane":"{r.lane.value}","ranges":[[{seq},{seq}]]}}]{tail}'.encode(),
+                f'{head}{r.epoch}","lane":"{r.lane}","ranges":[[{seq},{seq}]]}}]{tail}'.encode(),
             )
     if again:
         many = [i for i in range(len(routes)) if i in again or (routes[i] is not None and once[routes[i]] in again)]  # type: ignore[index]
@@ -90,7 +90,7 @@ def pace_only(
 ) -> Iterator[tuple[bytes, bytes]]:
     """Ask the gateways that sent back-log to go slowly; nothing is acknowledged."""
     payload = encode(Ack(v=1, at=now, pace=pace))
-    for route in {r for r, reading in zip(routes, readings, strict=False) if r and reading.lane is Lane.BACKLOG}:
+    for route in {r for r, reading in zip(routes, readings, strict=False) if r and reading.lane == Lane.BACKLOG}:
         yield route.ack_topic, payload
 
 

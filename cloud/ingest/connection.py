@@ -35,8 +35,11 @@ logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
 class BrokerConnection:
     """Subscribes with QoS 1. What comes goes to `on_message` at once; its sender sends again what we do not settle."""
 
-    def __init__(self, broker: Broker, client_id: str, topics: Sequence[str], on_message: OnMessage) -> None:
+    def __init__(
+        self, broker: Broker, client_id: str, topics: Sequence[str], on_message: OnMessage, gather_s: float = 0.0
+    ) -> None:
         self._broker = broker
+        self._gather_s = gather_s
         self._client_id = client_id
         group = f"$share/{broker.share_group}/" if broker.share_group else ""
         self._topics = [f"{group}{topic}" for topic in topics]
@@ -79,7 +82,7 @@ class BrokerConnection:
             return 0
 
         def on_connect(connected: gmqtt.Client, *_: object) -> None:
-            read_faster(connected, self._on_message)
+            read_faster(connected, self._on_message, gather_s=self._gather_s)
             connected.subscribe([gmqtt.Subscription(topic, qos=1) for topic in self._topics])
 
         client.on_message = on_message

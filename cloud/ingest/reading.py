@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
@@ -25,7 +24,7 @@ from protocols.metrics import MAX_TEXT, METRICS, Type, Value
 from protocols.senml import RELATIVE_BELOW
 from protocols.telemetry import BatchReading, TimeBounds, read_records
 from protocols.topics import IDENTIFIER
-from protocols.wire import LATEST_TIME, MAX_MESSAGE_BYTES, MAX_RECORDS, Clock, Lane, Time, decode_telemetry
+from protocols.wire import LATEST_TIME, MAX_MESSAGE_BYTES, MAX_RECORDS, Clock, Time, decode_telemetry
 
 Row = Point | str
 """A point, or the ready line of one."""
@@ -35,18 +34,19 @@ _MAX_TEXTS = 4_096
 """Values remembered of one metric of one device name; vital signs and room climate have some hundred each."""
 
 
-class _Record(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    n: str
-    v: float | None = None
+class _Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    # in the order gateways write them, which is how the decoder expects them
     bn: str | None = None
     bt: float | None = None
+    n: str
     u: str | None = None
-    vs: str | None = None
+    v: float | None = None
     vb: bool | None = None
+    vs: str | None = None
     t: float | None = None
 
 
-class _Batch(Struct, frozen=True, gc=False):
+class _Batch(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     v: Literal[1]
     epoch: Annotated[str, Meta(min_length=16, max_length=16)]
     lane: Literal["live", "backlog"]
@@ -97,22 +97,18 @@ class _Plan:
         return text
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct, gc=False):
     """What one message came to. Without `epoch` it could not be read at all."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row] = []
     epoch: str = ""
-    lane: Lane = Lane.LIVE
+    lane: str = ""
     seq: int = 0
     sent: float = 0.0
     count: int = 0
     oldest_ms: int = 0
     """Time of the oldest row; it shows whether closed roll-up windows were touched."""
-    errors: list[ProtocolError] = field(default_factory=list)
-
-
-_LANES = {"live": Lane.LIVE, "backlog": Lane.BACKLOG}
+    errors: list[ProtocolError] = []
 
 
 class BatchReader:
@@ -121,42 +117,56 @@ class BatchReader:
     def __init__(self, bounds: TimeBounds, *, lines: bool) -> None:
         self._bounds = bounds
         self._lines = lines
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, dict[str, _Plan]] = {}
+        self._known = 0
+        self._epochs: set[str] = set()
+        self._limits = (0.0, 0, 0)
         self.short = 0
         self.full = 0
 
     def read(self, home: str, payload: bytes, now: float) -> Reading:
         """Decode and check one message; never raises for what a gateway may send."""
-        found = self._read_short(home, payload, now) if self._lines else None
+        if now != self._limits[0]:  # the same for all of a flush
+            low = int((now - self._bounds.max_age_s) * 1000) + 1
+            self._limits = (now, low, int((now + self._bounds.max_future_s) * 1000))
+        found = self._read_short(home, payload) if self._lines else None
         if found is not None:
             self.short += 1
             return found
         self.full += 1
         return self._read_full(home, payload, now)
 
-    def _read_short(self, home: str, payload: bytes, now: float) -> Reading | None:
-        if len(payload) > MAX_MESSAGE_BYTES or b'_"' in payload:
+    def _read_short(self, home: str, payload: bytes) -> Reading | None:
+        if len(payload) > MAX_MESSAGE_BYTES:
             return None
         try:
             batch = _decode(payload)
-            times = batch.records[0].bt
-            if times is None or times < RELATIVE_BELOW or not _HEX.match(batch.epoch):
+            epoch = batch.epoch
+            if epoch not in self._epochs and not self._is_epoch(epoch):
                 return None
-            low = int((now - self._bounds.max_age_s) * 1000) + 1
-            high = int((now + self._bounds.max_future_s) * 1000)
+            times = batch.records[0].bt
+            if times is None or times < RELATIVE_BELOW:
+                return None
             rows: list[Row] = []
+            _, low, high = self._limits
             oldest = self._lines_of(home, batch.records, low, high, rows)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError, ValueError):
             return None
         if oldest is None:
             return None
-        return Reading(
-            rows, batch.epoch, _LANES[batch.lane], batch.seq, batch.sent, len(batch.records), oldest, []
-        )
+        return Reading(rows, epoch, batch.lane, batch.seq, batch.sent, len(batch.records), oldest)
+
+    def _is_epoch(self, epoch: str) -> bool:
+        if not _HEX.match(epoch):
+            return False
+        if len(self._epochs) >= _MAX_PLANS:
+            self._epochs.clear()
+        self._epochs.add(epoch)
+        return True
 
     def _lines_of(self, home: str, records: list[_Record], low: int, high: int, rows: list[Row]) -> int | None:
         """Append the lines; returns the time of the oldest, None where the full way must look."""
-        plans = self._plans
+        plans: dict[str, _Plan] = {}
         base, base_time = "", 0.0
         offset: float | None = -1.0
         at = 0
@@ -170,14 +180,16 @@ class BatchReader:
                     return None
             if r.bn is not None:
                 base, measurement = r.bn, ""
-            plan = plans.get(base + r.n)
+                plans = self._plans.get(base) or {}
+            plan = plans.get(r.n)
             if plan is None:
-                plan = self._plan(base + r.n)
+                plan = self._plan(base, r.n)
                 if plan is None:
                     return None
             value = r.v
             if value is not None:
-                if (r.u is not None and r.u != plan.unit) or r.vb is not None or r.vs is not None:
+                unit = r.u
+                if (unit != plan.unit and unit is not None) or r.vb is not None or r.vs is not None:
                     return None
                 text = plan.texts.get(value) or plan.learn(value)
             elif r.vb is not None:
@@ -205,13 +217,14 @@ class BatchReader:
         rows.append(head % ",".join(texts))
         return oldest
 
-    def _plan(self, name: str) -> _Plan | None:
-        device, _, metric = name.partition("/")
+    def _plan(self, base: str, name: str) -> _Plan | None:
+        device, _, metric = (base + name).partition("/")
         if metric not in METRICS or not IDENTIFIER.match(device):
             return None
-        if len(self._plans) >= _MAX_PLANS:
-            self._plans.clear()
-        plan = self._plans[name] = _Plan(device, metric)
+        if self._known >= _MAX_PLANS:
+            self._plans, self._known = {}, 0
+        self._known += 1
+        plan = self._plans.setdefault(base, {})[name] = _Plan(device, metric)
         return plan
 
     def _read_full(self, home: str, payload: bytes, now: float) -> Reading:
@@ -224,7 +237,7 @@ class BatchReader:
             return found
         points = _points(home, readings)
         found.rows = [point_line(p) for p in points] if self._lines else list(points)
-        found.epoch, found.lane, found.seq, found.sent = batch.epoch, Lane(batch.lane), batch.seq, batch.sent
+        found.epoch, found.lane, found.seq, found.sent = batch.epoch, batch.lane, batch.seq, batch.sent
         found.count, found.errors = len(batch.records), errors
         found.oldest_ms = min((p.at_ms for p in points), default=round(min(now, LATEST_TIME) * 1000))
         return found

@@ -160,6 +160,8 @@ class TelemetryIngest:
         flush.routes, flush.readings, flush.rows = [], [], []
         flush.late = late = LateWindows(now, self._context.config.timeseries.rollup_delay_s)
         read, route_of = self.reader.read, self._directory.route
+        limits = self._context.config.ingest
+        oldest, newest = now - limits.max_age_days * 86_400, now + limits.max_future_s
         for i, (topic, payload) in enumerate(flush.messages):
             if i % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
@@ -169,8 +171,8 @@ class TelemetryIngest:
                 reading = read(route.home, payload, now)
             except ProtocolError as error:
                 reading = Reading(errors=[error])
-            if reading.epoch and (wrong := self._implausible(reading, now)) is not None:
-                reading = Reading(errors=[wrong])
+            if (reading.seq > MAX_SEQUENCE or not oldest <= reading.sent <= newest) and reading.epoch:
+                reading = Reading(errors=[self._implausible(reading, now)])
             if route is not None and reading.rows:
                 flush.rows += reading.rows
                 if reading.oldest_ms < late.before_ms:
@@ -180,16 +182,13 @@ class TelemetryIngest:
             flush.routes.append(route)
             flush.readings.append(reading)
 
-    def _implausible(self, reading: Reading, now: float) -> ProtocolError | None:
+    def _implausible(self, reading: Reading, now: float) -> ProtocolError:
         """A batch whose place or time cannot be right; its proof could not be stored, or would hide others."""
-        limits = self._context.config.ingest
         if reading.seq > MAX_SEQUENCE:
             return ProtocolError(Reason.BAD_SEQUENCE, "telemetry.seq", f"{reading.seq} is above {MAX_SEQUENCE}")
-        if reading.sent > now + limits.max_future_s:
+        if reading.sent > now:
             return ProtocolError(Reason.IN_FUTURE, "telemetry.sent", f"lies {reading.sent - now:.0f} s ahead")
-        if reading.sent < now - limits.max_age_days * 86_400:
-            return ProtocolError(Reason.TOO_OLD, "telemetry.sent", f"is {now - reading.sent:.0f} s old")
-        return None
+        return ProtocolError(Reason.TOO_OLD, "telemetry.sent", f"is {now - reading.sent:.0f} s old")
 
     async def _write(self, flush: Flush) -> None:
         stored = [
@@ -245,6 +244,6 @@ class TelemetryIngest:
         add = self.ledger.add
         doubled = 0
         for route, r in zip(flush.routes, flush.readings, strict=True):
-            if route is not None and r.epoch and not add((route.gateway, r.epoch, r.lane.value), r.seq):
+            if route is not None and r.epoch and not add((route.gateway, r.epoch, r.lane), r.seq):
                 doubled += 1
         self._counts["telemetry_duplicates"] += doubled

@@ -20,6 +20,8 @@ from protocols.topics import Up, up_filter
 
 log = structlog.get_logger()
 
+_GATHER_S = 0.004
+
 
 class IngestWorker:
     """Runs until cancelled; any number may share one subscription where the broker offers it."""
@@ -35,7 +37,7 @@ class IngestWorker:
         self.control_link = BrokerConnection(
             broker, f"{name}-c", [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)], self._control.take
         )
-        self.telemetry_link = BrokerConnection(broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take)
+        self.telemetry_link = BrokerConnection(broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, _GATHER_S)
 
     async def run(self) -> None:
         """Run both connections, the writers and the downlink."""

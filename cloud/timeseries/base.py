@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from protocols.metrics import Value
 from protocols.wire import Lane, SeqRange
 
@@ -36,14 +38,13 @@ class Point:
     fields: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True, gc=False):
     """The proof that a batch arrived, written with its points: measurement `delivery`."""
 
     home: str
     gateway: str
     epoch: str
-    lane: Lane
+    lane: str
     seq: int
     at_ms: int
     """The batch's own `sent` time, so that a re-sent batch overwrites its first copy."""

@@ -19,7 +19,7 @@ def delivery_line(delivery: Delivery) -> str:
     """
     at_ns = delivery.at_ms * 1_000_000 + delivery.seq % 1_000_000
     return (
-        f"delivery,home={delivery.home},device={delivery.gateway},lane={delivery.lane.value} "
+        f"delivery,home={delivery.home},device={delivery.gateway},lane={delivery.lane} "
         f'epoch="{delivery.epoch}",seq={delivery.seq}i,count={delivery.count}i {at_ns}'
     )
 

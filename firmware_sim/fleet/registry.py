@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-SUB_DISTRICTS = ("福安", "康宁", "松鹤", "长青", "桃源", "翠竹", "兰亭", "银杏", "泉林", "晚晴")
+SUB_DISTRICTS = (
+    "yuanling", "nanyuan", "futian", "shatou", "meilin", "huafu", "xiangmihu", "lianhua", "huaqiangbei", "fubao"
+)  # fmt: skip
 _CENTRE = (22.55, 114.05)
 _STEP = 0.00021
 
@@ -31,7 +33,7 @@ def fleet_registry(homes: int, prefix: str = "gw-f") -> dict[str, Any]:
             {
                 "id": home_name(i),
                 "sub_district": SUB_DISTRICTS[area],
-                "address": f"{SUB_DISTRICTS[area]}街道 {i // 100 + 1} 栋 {i % 100 + 1} 室",
+                "address": f"虚构{i // 100 + 1} 栋 {i % 100 + 1} 室",
                 "lat": round(_CENTRE[0] + (i // side) * _STEP, 6),
                 "lon": round(_CENTRE[1] + (i % side) * _STEP, 6),
             }

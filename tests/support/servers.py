@@ -104,6 +104,11 @@ bind-address = "127.0.0.1:{free_port()}"
 """
         )
 
+    @property
+    def pid(self) -> int:
+        """Process id; 0 while it does not run."""
+        return self._process.pid if self._process is not None else 0
+
     def start(self) -> None:
         """Start and return once it answers."""
         command = [str(influxd_program()), "-config", str(self._folder / "influxdb.conf")]
