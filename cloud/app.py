@@ -7,11 +7,12 @@ import contextlib
 import gc
 import signal
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any
 
 import structlog
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloud import metrics
 from cloud.api.app import build_app
@@ -21,6 +22,8 @@ from cloud.db.engine import Database
 from cloud.db.migrate import current_revision, wanted_revision
 from cloud.dispatch.worker import DispatchWorker
 from cloud.ingest.worker import IngestWorker
+from cloud.rollup.job import RollupJob
+from cloud.supervision.platform import Heartbeat
 from cloud.timeseries.base import StoreError
 from cloud.timeseries.open import make_store
 
@@ -29,6 +32,7 @@ log = structlog.get_logger()
 ROLES = ("ingest", "dispatch", "api")
 _STORE_RETRY_S = 2.0
 _STOP_S = 5.0
+_BEAT_S = 5.0
 
 
 class _Server(uvicorn.Server):
@@ -55,25 +59,28 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         jobs: list[Coroutine[Any, Any, None]] = [_open_store(store)]
         server: Coroutine[Any, Any, None] | None = None
         parts: dict[str, Counter[str]] = {}
-        gauges: dict[str, float] = {}
-        ingest: IngestWorker | None = None
+        measures: list[metrics.Gauges] = []
+        problems: list[Callable[[], list[str]]] = []
         if "ingest" in roles:
             ingest = IngestWorker(context, store)
             parts["ingest"] = ingest.counts
             jobs.append(ingest.run())
+            measures.append(ingest.gauges)
+            problems.append(ingest.problems)
         if "dispatch" in roles:
             dispatch = DispatchWorker(context)
             parts |= {"dispatch": dispatch.counts, "messages": dispatch.messages.counts}
-            jobs.append(dispatch.run())
+            rollup = RollupJob(context, store)
+            parts["rollup"] = rollup.counts
+            jobs += [dispatch.run(), rollup.run()]
+            measures.append(rollup.gauges)
         if "api" in roles:
             server = _serve(config, build_app(context, store, stopping), stopping)
 
         def measure() -> dict[str, float]:
-            if ingest is not None:
-                gauges["telemetry_waiting"] = ingest.telemetry.waiting
-                gauges["broker_connected"] = ingest.control_link.connected and ingest.telemetry_link.connected
-            return gauges
+            return {name: level for one in measures for name, level in one().items()}
 
+        jobs.append(_beat(Heartbeat(context, roles), lambda: [p for one in problems for p in one()]))
         with _metrics(config, parts, measure):
             log.info("cloud_started", roles=sorted(roles), http=f"{config.api.host}:{config.api.port}")
             await _until(stopping, jobs, server)
@@ -118,6 +125,20 @@ async def _until(
         _, late = await asyncio.wait(tasks | serving, timeout=_STOP_S)
         for task in late:
             task.cancel()
+
+
+async def _beat(heart: Heartbeat, problems: Callable[[], list[str]]) -> None:
+    """Show in the database that this process lives; at the end that it was stopped on purpose."""
+    try:
+        while True:
+            try:
+                await heart.beat(problems())
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("heartbeat_waits", error=str(error).partition("\n")[0])
+            await asyncio.sleep(_BEAT_S)
+    finally:
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await heart.beat([], stopped=True)
 
 
 async def _open_store(store: Any) -> None:

@@ -65,6 +65,7 @@ gateways = Table(
     Column("last_seen_at", Double),
     Column("status", JSON),
     Column("offline_since", Double, index=True),
+    Column("reported", Text),  # how its absence was reported: a cause, or outage:ID
 )
 contacts = Table(
     "contacts",
@@ -224,7 +225,7 @@ timers = Table(
     "timers",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # raise_pending | ladder | claim_lease | gateway_silent | …
+    Column("kind", Text, nullable=False),  # raise_pending | ladder | claim_lease
     Column("due_at", Double, nullable=False),
     Column("state", Text, nullable=False),  # waiting | done | cancelled
     Column("incident_id", Text, ForeignKey("incidents.id"), index=True),

@@ -9,9 +9,9 @@ import structlog
 from sqlalchemy import select, update
 
 from cloud.context import Context, Work
-from cloud.db.schema import alarms, gateways, timers
+from cloud.db.schema import alarms, timers
 from cloud.dispatch.ladder import climb
-from cloud.incidents import store, technical
+from cloud.incidents import store
 from cloud.incidents.intake import raise_alarm
 from cloud.incidents.states import State, Step
 from cloud.incidents.timers import TimerKind, schedule
@@ -46,18 +46,10 @@ async def _claim_lease(work: Work, timer: dict[str, Any]) -> None:
     await store.unclaim(work, incident, state, "claim_expired", f"user:{incident['claimed_by']}")
 
 
-async def _gateway_offline(work: Work, timer: dict[str, Any]) -> None:
-    """The will arrived, and no birth followed within the grace."""
-    row = await work.one(select(gateways).where(gateways.c.id == timer["gateway_id"]))
-    if row is not None and not row["online"] and row["revoked_at"] is None:
-        await technical.open_technical(work, row["home_id"], "gateway_offline", "system")
-
-
 HANDLERS: dict[str, Handler] = {
     TimerKind.RAISE_PENDING: _raise_pending,
     TimerKind.LADDER: climb,
     TimerKind.CLAIM_LEASE: _claim_lease,
-    TimerKind.GATEWAY_OFFLINE: _gateway_offline,
 }
 
 

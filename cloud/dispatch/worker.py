@@ -14,12 +14,12 @@ from cloud.dispatch.auditor import audit
 from cloud.dispatch.messages import MessageSender
 from cloud.dispatch.timers import next_due, run_due
 from cloud.notify.webhook import SmsSender
-from cloud.supervision.gateways import open_for_silent
+from cloud.supervision.outages import supervise
 
 log = structlog.get_logger()
 
 _AUDIT_S = 30.0
-_SILENCE_S = 10.0
+_SILENCE_S = 2.0
 _AFTER_ERROR_S = 1.0
 
 
@@ -66,7 +66,7 @@ class DispatchWorker:
             await self._context.changes.wait()
 
     async def _silence(self) -> None:
-        self.counts["silent"] += await open_for_silent(self._context)
+        self.counts["gateways_reported"] += await supervise(self._context)
         await asyncio.sleep(_SILENCE_S)
 
     async def _audit(self) -> None:

@@ -17,7 +17,6 @@ class TimerKind(StrEnum):
     RAISE_PENDING = "raise_pending"
     LADDER = "ladder"
     CLAIM_LEASE = "claim_lease"
-    GATEWAY_OFFLINE = "gateway_offline"
 
 
 async def schedule(

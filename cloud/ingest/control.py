@@ -6,8 +6,9 @@ They have their own connection and never touch the time series, so nothing there
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
-from collections import Counter
+from collections import Counter, deque
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,21 +20,28 @@ from cloud.incidents.intake import AlarmIntake
 from cloud.ingest import quarantine
 from cloud.ingest.downlink import settle_reply
 from cloud.ingest.connection import Publish
+from cloud.metrics import ALARM_LATENCY
 from cloud.registry.gateways import GatewayDirectory
-from cloud.supervision.gateways import StatusIntake
+from cloud.supervision.status import Heard, StatusIntake
 from protocols.errors import ProtocolError, Reason
 from protocols.topics import Down, Up, down, parse_up
 from protocols.wire import Ack, AckRanges, Lane, Rejection, decode_alarm, decode_reply, decode_status, encode
 
 log = structlog.get_logger()
 
+_Queued = tuple[str, bytes, float]
+"""Topic, payload, when it came (monotonic)."""
+_STATUS_END = f"/up/{Up.STATUS}"
+_STATUS_LIMIT = 250_000
+_STATUSES_AT_ONCE = 500
+_STATUS_GATHER_S = 0.2
 _SHARDS = 8
 _SHARD_LIMIT = 2_000
 _RETRY_S = 1.0
 
 
 class ControlIngest:
-    """Alarms, status and replies."""
+    """Alarms and replies by gateway, side by side; statuses of many gateways together."""
 
     def __init__(self, context: Context, directory: GatewayDirectory, counts: Counter[str]) -> None:
         self._context = context
@@ -41,49 +49,106 @@ class ControlIngest:
         self._counts = counts
         self._alarms = AlarmIntake(context)
         self._status = StatusIntake(context)
-        self._shards: list[asyncio.Queue[tuple[str, bytes, bool]]] = [
-            asyncio.Queue(_SHARD_LIMIT) for _ in range(_SHARDS)
-        ]
+        self._statuses: deque[tuple[str, bytes, bool]] = deque()
+        self._status_came = asyncio.Event()
+        self._shards: list[asyncio.Queue[_Queued]] = [asyncio.Queue(_SHARD_LIMIT) for _ in range(_SHARDS)]
 
     def take(self, topic: str, payload: bytes, retained: bool) -> None:
         """Queue one message; past the bound it is dropped and counted, and an alarm is sent again by its gateway."""
+        if topic.endswith(_STATUS_END):
+            if len(self._statuses) >= _STATUS_LIMIT:
+                self._counts["status_overflow"] += 1
+                return
+            self._statuses.append((topic, payload, retained))
+            self._status_came.set()
+            return
         gateway = topic.split("/", 3)[2] if topic.count("/") >= 2 else ""
         shard = self._shards[zlib.crc32(gateway.encode()) % _SHARDS]
         if shard.full():
             self._counts["control_overflow"] += 1
             return
-        shard.put_nowait((topic, payload, retained))
+        shard.put_nowait((topic, payload, time.monotonic()))
 
     async def run(self, publish: Publish) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for shard in self._shards:
                 group.create_task(self._work_on(shard, publish))
+            group.create_task(self._work_on_statuses(publish))
 
-    async def _work_on(self, shard: asyncio.Queue[tuple[str, bytes, bool]], publish: Publish) -> None:
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many messages wait."""
+        return {"alarms_waiting": sum(s.qsize() for s in self._shards), "statuses_waiting": len(self._statuses)}
+
+    async def _work_on(self, shard: asyncio.Queue[_Queued], publish: Publish) -> None:
         while True:
-            message = await shard.get()
+            topic, payload, came = await shard.get()
             while True:
                 try:
-                    await self._handle(*message, publish)
+                    await self._handle(topic, payload, publish)
+                    ALARM_LATENCY.observe(time.monotonic() - came)
                     break
                 except TRANSIENT as error:
                     self._counts["control_store_error"] += 1
-                    log.warning("control_waits", topic=message[0], error=str(error).partition("\n")[0])
+                    log.warning("control_waits", topic=topic, error=str(error).partition("\n")[0])
                     await asyncio.sleep(_RETRY_S)
 
-    async def _handle(self, topic: str, payload: bytes, retained: bool, publish: Publish) -> None:
+    async def _work_on_statuses(self, publish: Publish) -> None:
+        """Take what has come every fifth of a second, so that a district's heartbeats are few transactions."""
+        while True:
+            await self._status_came.wait()
+            await asyncio.sleep(_STATUS_GATHER_S)
+            self._status_came.clear()
+            while self._statuses:
+                messages = [self._statuses.popleft() for _ in range(min(len(self._statuses), _STATUSES_AT_ONCE))]
+                while True:
+                    try:
+                        await self._take_statuses(messages, publish)
+                        break
+                    except TRANSIENT as error:
+                        self._counts["control_store_error"] += 1
+                        log.warning("statuses_wait", count=len(messages), error=str(error).partition("\n")[0])
+                        await asyncio.sleep(_RETRY_S)
+
+    async def _take_statuses(self, messages: list[tuple[str, bytes, bool]], publish: Publish) -> None:
+        heard: list[tuple[str, bytes, Heard]] = []
+        for topic, payload, retained in messages:
+            gateway: str | None = None
+            try:
+                gateway = parse_up(topic).gateway
+                home = await self._directory.home_of(gateway)
+                if payload:  # an empty one only removes what the broker had retained
+                    heard.append((topic, payload, Heard(gateway, home, decode_status(payload), retained)))
+            except ProtocolError as error:
+                await self._reject(topic, gateway, Up.STATUS, payload, error, publish)
+        try:
+            await self._status.accept([one for _, _, one in heard])
+            self._counts["statuses"] += len(heard)
+        except TRANSIENT:
+            raise
+        except SQLAlchemyError:
+            # One of them holds what the database will never take: alone, the others pass.
+            for topic, payload, one in heard:
+                try:
+                    await self._status.accept([one])
+                    self._counts["statuses"] += 1
+                except TRANSIENT:
+                    raise
+                except SQLAlchemyError as error:
+                    words = str(error).partition("\n")[0]
+                    refused = ProtocolError(Reason.REFUSED_BY_STORE, "status", words)
+                    await self._reject(topic, one.gateway, Up.STATUS, payload, refused, publish)
+
+    async def _handle(self, topic: str, payload: bytes, publish: Publish) -> None:
         gateway: str | None = None
         channel: Up | None = None
         try:
             parsed = parse_up(topic)
             channel, gateway = parsed.channel, parsed.gateway
-            home = await self._directory.home_of(gateway)
+            await self._directory.home_of(gateway)
             if channel is Up.ALARM:
                 await self._alarm(gateway, payload, publish)
-            elif channel is Up.STATUS and payload:
-                await self._status.accept(gateway, home, decode_status(payload), retained=retained)
-                self._counts["statuses"] += 1
             elif channel is Up.REPLY:
                 await settle_reply(self._context, gateway, decode_reply(payload))
         except ProtocolError as error:
@@ -114,7 +179,6 @@ class ControlIngest:
     ) -> None:
         """Keep it, count it, tell the sender; an alarm that cannot be read is itself news for an operator."""
         self._counts[f"rejected_{error.reason}"] += 1
-        log.warning("quarantined", topic=topic[:120], reason=error.reason, detail=str(error)[:200])
         place = quarantine.place_of(payload, (Lane.ALARM,))
         home: str | None = None
         if gateway is not None and channel is Up.ALARM:

@@ -110,6 +110,19 @@ class TelemetryIngest:
         acks = acks_for(flush.routes, flush.readings, flush.messages, self._context.now(), None)
         return {route.gateway: ack for route, ack in acks.items()}
 
+    async def store_one(self, topic: str, payload: bytes) -> list[ProtocolError]:
+        """Store one message that was held back; returns what is still wrong with it. Raises StoreError.
+
+        Its good values and its proof are stored either way, as of any message.
+        """
+        flush = Flush([(topic, payload)], 0.0)
+        await self._read(flush)
+        await self._write(flush)
+        errors, flush.readings[0].errors = flush.readings[0].errors, []
+        await self._settle(flush)
+        await self.ledger.checkpoint(self._context)
+        return errors
+
     async def _write_on(self, publish: PublishMany) -> None:
         while True:
             async with self.writers:

@@ -52,8 +52,14 @@ def _columns() -> None:
         "ix_quarantine_state_gateway_id", "quarantine", ["state", "gateway_id", "received_at"]
     )
     op.add_column("gateways", sa.Column("offline_since", sa.Double()))
+    op.add_column("gateways", sa.Column("reported", sa.Text()))
     op.create_index("ix_gateways_offline_since", "gateways", ["offline_since"])
     op.execute("UPDATE gateways SET offline_since = last_seen_at WHERE NOT online")
+    op.execute(
+        "UPDATE gateways SET reported = (SELECT min(cause) FROM incidents WHERE incidents.home_id = gateways.home_id"
+        " AND cause IN ('gateway_offline', 'gateway_silent') AND state <> 'closed') WHERE NOT online"
+    )
+    op.execute("DELETE FROM timers WHERE kind = 'gateway_offline'")  # the supervisor looks for itself now
 
 
 def _tables() -> None:
@@ -133,6 +139,7 @@ def downgrade() -> None:
     op.drop_index("ix_quarantine_state_gateway_id", "quarantine")
     for table, column in (
         ("gateways", "offline_since"),
+        ("gateways", "reported"),
         ("quarantine", "settled_at"),
         ("quarantine", "settled_by"),
         ("quarantine", "note"),
