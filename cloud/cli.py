@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.config import CloudConfig, ConfigError, load
 from cloud.registry.importer import RegistryError
+from cloud.timeseries.base import StoreError
+from cloud.tools.parsers import add_parsers, tool_of
 
 _EXAMPLES = """examples:
   anju-cloud migrate --config /etc/anju/cloud.toml
@@ -27,6 +29,11 @@ _EXAMPLES = """examples:
   anju-cloud doctor
   anju-cloud run
   anju-cloud run ingest dispatch
+  anju-cloud timeseries check
+  anju-cloud audit deliveries --from 2026-11-01 --to 2026-11-02
+  anju-cloud quarantine list --reason out_of_range
+  anju-cloud rollup rebuild --from 2026-11-01 --to 2026-11-02
+  anju-cloud report unprotected --month 2026-11 --output november.csv
 """
 DEFAULT_CONFIG = Path("/etc/anju/cloud.toml")
 
@@ -60,10 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         adding.add_argument(f"--{name}", required=True)
     adding.add_argument("--lang", default="zh", choices=("zh", "en"))
     adding.add_argument("--phone", default="")
-    series = commands.add_parser("timeseries", help="the time-series store")
-    doing = series.add_subparsers(dest="action", required=True)
-    doing.add_parser("init", parents=[with_config], help="make databases or buckets and set how long they keep data")
-    doing.add_parser("check", parents=[with_config], help="say in a line each what is wrong with it; exit 1 if anything is")
+    add_parsers(commands, with_config)
     openapi = commands.add_parser("openapi", help="print the API's OpenAPI description")
     openapi.add_argument("--output", type=Path, help="write to this file instead")
     return parser
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (RegistryError, OSError) as error:
+    except (RegistryError, StoreError, OSError) as error:
         print(f"anju-cloud: {error}", file=sys.stderr)
         return 1
     except SQLAlchemyError as error:
@@ -96,10 +100,9 @@ def _with_config(options: argparse.Namespace, config: CloudConfig) -> int:
         return asyncio.run(_doctor(config))
     if options.command == "registry":
         return asyncio.run(_import(config, options.file))
-    if options.command == "timeseries":
-        from cloud.timeseries.tools import check, init
-
-        return asyncio.run(init(config.timeseries) if options.action == "init" else check(config.timeseries))
+    tool = tool_of(options)
+    if tool is not None:
+        return asyncio.run(tool(config, options))  # type: ignore[arg-type]
     return asyncio.run(_add_user(config, options))
 
 

@@ -115,7 +115,9 @@ def check_value(name: str, value: Value, unit: str | None, where: str) -> Value:
         return value
     if metric.type is Type.TEXT:
         if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is a text of 1 to {MAX_TEXT} characters, got {value!r:.40}")
+            raise ProtocolError(
+                Reason.WRONG_TYPE, where, f"{name} is a text of 1 to {MAX_TEXT} characters, got {value!r:.40}"
+            )
         return value
     if isinstance(value, (bool, str)):
         raise ProtocolError(Reason.WRONG_TYPE, where, f"{name} is a number, got {value!r:.40}")

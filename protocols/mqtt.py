@@ -97,8 +97,8 @@ def read_faster(client: Any, on_publish: OnPublish, *, own_ids: bool = False, ga
     way it is 1.5 µs, and all PUBACKs of one read are one write. It stands on inner names of gmqtt (`_connection`,
     `_protocol`, `_read_packet`, `write_data`); tests/protocols/test_mqtt.py fails if an upgrade changes them.
     """
-    protocol = client._connection._protocol  # noqa: SLF001
-    full_way = protocol._read_packet  # noqa: SLF001
+    protocol = client._connection._protocol
+    full_way = protocol._read_packet
 
     def read(data: bytes) -> int:
         try:
@@ -107,24 +107,24 @@ def read_faster(client: Any, on_publish: OnPublish, *, own_ids: bool = False, ga
             return -1
         if acks:
             protocol.write_data(acks)
-            if gather_s and len(acks) > _MANY_ACKS and not protocol._transport.is_closing():  # noqa: SLF001
-                protocol._transport.pause_reading()  # noqa: SLF001
+            if gather_s and len(acks) > _MANY_ACKS and not protocol._transport.is_closing():
+                protocol._transport.pause_reading()
                 asyncio.get_running_loop().call_later(gather_s, resume)
-        protocol._connection._last_data_in = time.monotonic()  # noqa: SLF001
+        protocol._connection._last_data_in = time.monotonic()
         return taken
 
     def resume() -> None:
-        if not protocol._transport.is_closing():  # noqa: SLF001
-            protocol._transport.resume_reading()  # noqa: SLF001
+        if not protocol._transport.is_closing():
+            protocol._transport.resume_reading()
 
-    protocol._read_packet = read  # noqa: SLF001
+    protocol._read_packet = read
 
 
 def write_packets(client: Any, packets: bytes) -> None:
     """Hand ready packets to a connected gmqtt client's transport in one write."""
-    client._connection._protocol.write_data(packets)  # noqa: SLF001
+    client._connection._protocol.write_data(packets)
 
 
 def is_connected(client: Any) -> bool:
     """Whether a gmqtt client has a transport that is open."""
-    return bool(client._connection is not None and not client._connection.is_closing())  # noqa: SLF001
+    return bool(client._connection is not None and not client._connection.is_closing())

@@ -18,8 +18,8 @@ from cloud.db.engine import TRANSIENT
 from cloud.incidents import technical
 from cloud.incidents.intake import AlarmIntake
 from cloud.ingest import quarantine
-from cloud.ingest.downlink import settle_reply
 from cloud.ingest.connection import Publish
+from cloud.ingest.downlink import settle_reply
 from cloud.metrics import ALARM_LATENCY
 from cloud.registry.gateways import GatewayDirectory
 from cloud.supervision.status import Heard, StatusIntake

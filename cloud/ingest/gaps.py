@@ -78,7 +78,9 @@ class GapWatch:
         missing = _without(first, last, inside)
         async with self._context.work() as work:
             await merge(work, {(gateway, epoch, lane): inside} if inside else {})
-            known = await work.one(select(gateways.c.id).where(gateways.c.id == gateway, gateways.c.revoked_at.is_(None)))
+            known = await work.one(
+                select(gateways.c.id).where(gateways.c.id == gateway, gateways.c.revoked_at.is_(None))
+            )
             for begin, end in missing if known is not None else ():
                 name = str(uuid.uuid5(_NAMESPACE, f"{gateway} {epoch} {lane} {begin} {end}"))
                 command = SendAgain(

@@ -15,7 +15,6 @@ from cloud.db.schema import quarantine
 from protocols.errors import ProtocolError
 from protocols.wire import Lane
 
-
 log = structlog.get_logger()
 
 TELEMETRY_LANES = (Lane.LIVE, Lane.BACKLOG)

@@ -24,7 +24,11 @@ async def watch_rejections(context: Context) -> int:
             .where(*recent)
             .group_by(gateways.c.home_id)
         )
-        open_ = incidents.c.cause == CAUSE, incidents.c.state != State.CLOSED, incidents.c.condition_cleared_at.is_(None)
+        open_ = (
+            incidents.c.cause == CAUSE,
+            incidents.c.state != State.CLOSED,
+            incidents.c.condition_cleared_at.is_(None),
+        )
         known = {row["home_id"] for row in await look.all(select(incidents.c.home_id).where(*open_))}
     by_home = {row["home_id"]: row["n"] for row in counts}
     over = {home for home, n in by_home.items() if n >= limit}

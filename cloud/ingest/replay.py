@@ -32,14 +32,18 @@ async def replay(context: Context, store: TimeSeriesStore, ids: Sequence[int], b
     """Try held entries again. What is still wrong stays held. Raises StoreError where the store is away."""
     result = Replay()
     async with context.look() as look:
-        rows = await look.all(select(table).where(table.c.id.in_(list(ids)), table.c.state == "held").order_by(table.c.id))
+        rows = await look.all(
+            select(table).where(table.c.id.in_(list(ids)), table.c.state == "held").order_by(table.c.id)
+        )
     directory = GatewayDirectory(context)
     await directory.refresh()
     for row in rows:
         payload = bytes(row["payload"])
         try:
             if len(payload) < row["size"]:
-                raise ProtocolError(Reason.OVERSIZED, "quarantine", f"only {len(payload)} of {row['size']} bytes were kept")
+                raise ProtocolError(
+                    Reason.OVERSIZED, "quarantine", f"only {len(payload)} of {row['size']} bytes were kept"
+                )
             await _one(context, store, directory, row["topic"], payload)
         except ProtocolError as error:
             result.refused[row["id"]] = str(error)

@@ -205,9 +205,7 @@ class TelemetryIngest:
 
     async def _write(self, flush: Flush) -> None:
         stored = [
-            (route, r)
-            for route, r in zip(flush.routes, flush.readings, strict=True)
-            if route is not None and r.epoch
+            (route, r) for route, r in zip(flush.routes, flush.readings, strict=True) if route is not None and r.epoch
         ]
         deliveries = [
             Delivery(route.home, route.gateway, r.epoch, r.lane, r.seq, round(r.sent * 1000), r.count)

@@ -42,7 +42,9 @@ class IngestWorker:
         self.control_link = BrokerConnection(
             broker, f"{name}-c", [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)], self.control.take
         )
-        self.telemetry_link = BrokerConnection(broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, _GATHER_S)
+        self.telemetry_link = BrokerConnection(
+            broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, _GATHER_S
+        )
 
     async def run(self) -> None:
         """Run both connections, the writers and the downlink."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -90,9 +90,7 @@ class RollupJob:
             wanted = await marks.marks_of(look, window, _MARKS_AT_ONCE) if window is not None else {}
         if window is None:
             return False
-        self.counts["windows_again"] += await self.compute(
-            Resolution.QUARTER, window, window + QUARTER_S, list(wanted)
-        )
+        self.counts["windows_again"] += await self.compute(Resolution.QUARTER, window, window + QUARTER_S, list(wanted))
         day = day_of(window, self._zone)
         if day < day_done:
             await self.compute(Resolution.DAY, day, next_day(day, self._zone), list(wanted))
@@ -111,19 +109,17 @@ class RollupJob:
             await asyncio.sleep(0)
         return written
 
-    async def rebuild(self, start: float, end: float) -> Iterator[str]:
-        """Compute everything between two times again; returns a line for each day done."""
-        lines = []
-        window = quarter_of(start)
+    async def rebuild(self, start: float, end: float) -> AsyncIterator[tuple[float, int]]:
+        """Compute everything between two times again; yields the share that is done and the values just written."""
+        first = window = quarter_of(start)
         while window < end:
-            count = await self.compute(Resolution.QUARTER, window, window + QUARTER_S, None)
-            lines.append(f"{window}: {count} values")
+            written = await self.compute(Resolution.QUARTER, window, window + QUARTER_S, None)
             window += QUARTER_S
+            yield min(1.0, (window - first) / (end - first)), written
         day = day_of(start, self._zone)
         while (following := next_day(day, self._zone)) <= end:
-            await self.compute(Resolution.DAY, day, following, None)
+            yield 1.0, await self.compute(Resolution.DAY, day, following, None)
             day = following
-        return iter(lines)
 
     async def _homes(self) -> list[str]:
         async with self._context.look() as look:

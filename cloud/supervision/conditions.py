@@ -18,8 +18,8 @@ def conditions(status: Status, now: float, limits: Supervision, *, retained: boo
     found: set[str] = set()
     for sensor in status.sensors:
         if sensor.interval_s is not None and sensor.last_at is not None:
-            if status.at - sensor.last_at > max(_SENSOR_MISSES * sensor.interval_s, _SENSOR_LEAST_S):
-                found.add(f"sensor_silent:{sensor.device}")
+            limit = max(_SENSOR_MISSES * sensor.interval_s, _SENSOR_LEAST_S)
+            found |= {f"sensor_silent:{sensor.device}"} if status.at - sensor.last_at > limit else set()
         if sensor.battery_percent is not None and sensor.battery_percent <= _BATTERY_EMPTY:
             found.add(f"sensor_battery:{sensor.device}")
     if not retained and status.clock is not Clock.UNSYNCED and abs(status.at - now) > limits.clock_off_s:

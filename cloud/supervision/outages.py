@@ -61,7 +61,7 @@ async def _find_silent(work: Work) -> set[str]:
 
 
 async def _absent(work: Work) -> list[dict[str, Any]]:
-    """Absent gateways without a report, or with one of their own within the window, locked in the order of their ids."""
+    """Absent gateways without a report, or with one of their own within the window, locked in order."""
     window = work.now - work.context.config.supervision.area_outage_window_s
     away = gateways.c.online.is_(False), gateways.c.offline_since.is_not(None), gateways.c.revoked_at.is_(None)
     single = gateways.c.reported.not_like(f"{_OUTAGE}%") & (gateways.c.offline_since >= window)
@@ -153,9 +153,7 @@ async def _end_outages(work: Work) -> None:
         if left and not (quiet and left <= _END_SHARE * figures["all"]):
             continue
         await work.run(update(outages).where(outages.c.id == outage["id"]).values(ended_at=work.now))
-        await work.run(
-            update(gateways).where(gateways.c.reported == f"{_OUTAGE}{outage['id']}").values(reported=None)
-        )
+        await work.run(update(gateways).where(gateways.c.reported == f"{_OUTAGE}{outage['id']}").values(reported=None))
         await technical.clear_technical(work, PLATFORM, f"area_outage:{outage['area']}", "system")
 
 

@@ -73,7 +73,7 @@ async def ensure_platform(work: Work) -> None:
 async def live_roles(work: Work) -> set[str]:
     """Roles that a living process fills."""
     limit = work.context.config.supervision.worker_silent_after_s
-    rows = await work.all(select(workers.c.roles).where(workers.c.stopped_at.is_(None), workers.c.seen_at > work.now - limit))
+    rows = await work.all(
+        select(workers.c.roles).where(workers.c.stopped_at.is_(None), workers.c.seen_at > work.now - limit)
+    )
     return {role for row in rows for role in row["roles"].split(",")}
-
-

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from sqlalchemy import or_, select, text, update
 
 from cloud.context import Context, Work
@@ -58,8 +57,8 @@ class StatusIntake:
                 raise
 
     async def _accept(self, work: Work, turn: Sequence[Heard]) -> None:
-        columns = (gateways.c.id, gateways.c.home_id, gateways.c.online, gateways.c.session, gateways.c.last_seen_at)
-        columns += (gateways.c.offline_since, gateways.c.reported)
+        names = ("id", "home_id", "online", "session", "last_seen_at", "offline_since", "reported")
+        columns = [gateways.c[name] for name in names]
         ids = sorted(h.gateway for h in turn)
         statement = select(*columns).where(gateways.c.id.in_(ids)).order_by(gateways.c.id).with_for_update()
         rows = {row["id"]: row for row in await work.all(statement)}

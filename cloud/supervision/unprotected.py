@@ -51,7 +51,9 @@ async def report(work: Work, month: str) -> list[dict[str, Any]]:
     for row in await work.all(select(unprotected).where(unprotected.c.month == month)):
         minutes[row["home_id"]] = row["minutes"]
     away = select(gateways.c.home_id, func.min(gateways.c.offline_since).label("since"))
-    away = away.where(gateways.c.offline_since.is_not(None), gateways.c.revoked_at.is_(None)).group_by(gateways.c.home_id)
+    away = away.where(gateways.c.offline_since.is_not(None), gateways.c.revoked_at.is_(None)).group_by(
+        gateways.c.home_id
+    )
     for row in await work.all(away):
         part = months_between(row["since"], work.now, zone).get(month)
         if part:

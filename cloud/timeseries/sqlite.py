@@ -91,9 +91,9 @@ class SqliteStore:
 
         def put(connection: sqlite3.Connection, known: dict[tuple[str, str, str], int]) -> None:
             rows = [
-                (_series(connection, known, w.home, w.device, w.metric), resolution, w.at_ms, w.count)
-                + (w.last, w.low, w.high, w.mean)
+                (series, resolution, w.at_ms, w.count, w.last, w.low, w.high, w.mean)
                 for w in windows
+                for series in (_series(connection, known, w.home, w.device, w.metric),)
             ]
             connection.executemany("INSERT OR REPLACE INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
@@ -218,8 +218,8 @@ class SqliteStore:
         if resolution is Resolution.QUARTER:
             query = (
                 "SELECT home, device, metric, n, (SELECT value FROM points WHERE series = id AND at = newest), low,"
-                " high, mean FROM (SELECT id, home, device, metric, count(*) AS n, max(at) AS newest, min(value) AS low,"
-                " max(value) AS high, avg(value) AS mean FROM series JOIN points ON points.series = series.id"
+                " high, mean FROM (SELECT id, home, device, metric, count(*) AS n, max(at) AS newest,"
+                " min(value) AS low, max(value) AS high, avg(value) AS mean FROM series JOIN points ON points.series = series.id"
                 f" WHERE at >= ? AND at < ?{where} GROUP BY id)"
             )
         else:
@@ -245,10 +245,12 @@ class SqliteStore:
             for statement in statements:
                 dropped += await self._drop(statement, [series, before_ms])
         if resolution is Resolution.RAW:
-            proofs = "SELECT gateway, epoch, lane, seq FROM delivery WHERE at < ? LIMIT ?"
-            dropped += await self._drop(f"DELETE FROM delivery WHERE (gateway, epoch, lane, seq) IN ({proofs})", [before_ms])
-        while await self._on(self._writer, self._vacuum):
-            await asyncio.sleep(0)
+            key = "gateway, epoch, lane, seq"
+            old = f"SELECT {key} FROM delivery WHERE at < ? LIMIT ?"
+            dropped += await self._drop(f"DELETE FROM delivery WHERE ({key}) IN ({old})", [before_ms])
+        more = True
+        while more:
+            more = await self._on(self._writer, self._vacuum)
         return dropped
 
     async def _drop(self, statement: str, values: Sequence[object]) -> int:
@@ -268,7 +270,7 @@ class SqliteStore:
         if free:
             connection.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
         (left,) = connection.execute("PRAGMA freelist_count").fetchone()
-        return 0 < left < free
+        return bool(0 < left < free)
 
     async def size_bytes(self) -> int | None:
         """Size of the file and its write-ahead log."""

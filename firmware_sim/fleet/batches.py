@@ -80,5 +80,7 @@ def alarm(epoch: str, seq: int, now: float, rng: object) -> tuple[str, bytes]:
 def status(kind: StatusKind, session: str, epoch: str, now: float) -> bytes:
     """A birth, heartbeat or will."""
     return encode(
-        Status(v=1, kind=kind, session=session, at=now, clock=Clock.SYNCED, epoch=epoch, versions={"simulator": "fleet"})
+        Status(
+            v=1, kind=kind, session=session, at=now, clock=Clock.SYNCED, epoch=epoch, versions={"simulator": "fleet"}
+        )
     )

@@ -208,7 +208,8 @@ class Fleet:
         self.accounts.alarms += 1
         wall = time.time()
         alarm_id, body = batches.alarm(home.epoch, seq, wall, self._rng)
-        home.unacked[ALARM][seq] = body
+        home.unacked[ALARM][seq] = int(wall * 1000)
+        home.alarms[seq] = body
         self._sent_at[home.index, ALARM, seq] = now
         self._again.append((now + self.options.resend_s, home, ALARM, seq))
         self._publish(home, home.alarm_topic, body)
@@ -235,8 +236,10 @@ class Fleet:
                 continue
             again.append((now + self.options.resend_s, home, lane, seq))
             self.accounts.resent += 1
-            body = kept if lane == ALARM else batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, kept)
-            self._publish(home, home.alarm_topic if lane == ALARM else home.topic, body)
+            if lane == ALARM:
+                self._publish(home, home.alarm_topic, home.alarms[seq])
+            else:
+                self._publish(home, home.topic, batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, kept))
         while self._paced and self._paced[0][0] <= now:
             self._backlog(self.homes[heapq.heappop(self._paced)[1]], now)
 
@@ -283,6 +286,7 @@ class Fleet:
             return
         sent_at = self._sent_at.pop((home.index, lane, seq))
         if lane == ALARM:
+            del home.alarms[seq]
             accounts.alarms_acknowledged += 1
             accounts.alarm_latencies_ms.append((now - sent_at) * 1000)
             return

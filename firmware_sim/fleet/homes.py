@@ -12,7 +12,18 @@ _LANES = ("alarm", "live", "backlog")
 class FleetHome:
     """What one gateway must know: next numbers, and what is not acknowledged (sequence → time stamp in ms)."""
 
-    __slots__ = ("ack_topic", "alarm_topic", "backlog_left", "epoch", "held", "index", "next_seq", "pace", "topic", "unacked")
+    __slots__ = (
+        "ack_topic",
+        "alarm_topic",
+        "backlog_left",
+        "epoch",
+        "held",
+        "index",
+        "next_seq",
+        "pace",
+        "topic",
+        "unacked",
+    )
 
     def __init__(self, index: int, gateway: str, epoch: str) -> None:
         self.index = index
@@ -21,7 +32,8 @@ class FleetHome:
         self.alarm_topic = f"anju/v1/{gateway}/up/alarm".encode()
         self.ack_topic = f"anju/v1/{gateway}/down/ack"
         self.next_seq = [1, 1, 1]
-        self.unacked: tuple[dict[int, Any], dict[int, int], dict[int, int]] = ({}, {}, {})
+        self.unacked: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
+        self.alarms: dict[int, bytes] = {}
         self.held: list[int] = []
         """Live batches (time stamps) that wait for room in the window; numbered when they leave."""
         self.backlog_left = 0

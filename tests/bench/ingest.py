@@ -69,6 +69,10 @@ def _rows(count: int, homes: int) -> Iterator[tuple[int, int, int]]:
         yield home, turn + 1, begin + turn * _STEP_MS + home % 200
 
 
+def _precise(found: re.Match[bytes]) -> bytes:
+    return found[1] + b"%d.%09d" % (random.randrange(40, 80), random.getrandbits(29))
+
+
 def _senml(count: int, homes: int, digits: bool) -> list[tuple[bytes, bytes]]:
     topics = [f"anju/v1/{gateway_name(i)}/up/telemetry".encode() for i in range(homes)]
     epoch = f"{random.getrandbits(64):016x}"
@@ -76,7 +80,7 @@ def _senml(count: int, homes: int, digits: bool) -> list[tuple[bytes, bytes]]:
     for home, seq, at in _rows(count, homes):
         body = batches.batch(epoch, "live", home, seq, at)
         if digits:  # values of full precision, which no two batches share
-            body = _NUMBER.sub(lambda found: found[1] + b"%d.%09d" % (40 + seq % 40, random.getrandbits(29)), body)
+            body = _NUMBER.sub(_precise, body)
         made.append((topics[home], body))
     return made
 

@@ -118,7 +118,11 @@ class Rig:
         process = psutil.Process(pid)
         times = process.cpu_times()
         peak = next(
-            (int(line.split()[1]) / 1024 for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")),
+            (
+                int(line.split()[1]) / 1024
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if line.startswith("VmHWM")
+            ),
             0.0,
         )
         return Usage(times.user + times.system, process.memory_info().rss / 2**20, peak)

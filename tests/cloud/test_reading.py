@@ -27,7 +27,7 @@ def _value(draw: Any, name: str) -> dict[str, object]:
     if kind is Type.FLAG:
         return {"vb": draw(st.booleans())}
     if kind is Type.TEXT:
-        return {"vs": draw(st.sampled_from(["A", "kitchen", "", "y" * 65, 'say "x"\\'])) }
+        return {"vs": draw(st.sampled_from(["A", "kitchen", "", "y" * 65, 'say "x"\\']))}
     return {"v": draw(st.sampled_from([0, 1, 36.6, 71, 97.5, 120, -5, 1e5, 1e308]))}
 
 
@@ -39,17 +39,34 @@ def batches(draw: Any) -> bytes:
         name = draw(st.sampled_from([*METRICS, "no_such_metric"]))
         record: dict[str, object] = {"n": name} | _value(draw, name)
         if i == 0 or draw(st.integers(0, 2)) == 0:
-            record |= {"bn": draw(st.sampled_from(DEVICES)) + "/", "bt": NOW + draw(st.sampled_from([0.0, -3.25, -90_000.0, 400.0]))}
+            record |= {
+                "bn": draw(st.sampled_from(DEVICES)) + "/",
+                "bt": NOW + draw(st.sampled_from([0.0, -3.25, -90_000.0, 400.0])),
+            }
         if draw(st.booleans()):
             unit = METRICS[name].unit if name in METRICS and draw(st.integers(0, 4)) else draw(st.sampled_from(UNITS))
             record |= {"u": unit} if unit else {}
         if draw(st.booleans()):
             record["t"] = draw(st.sampled_from([0.001, 0.5, 1.9995, -2, 500]))
         if draw(st.integers(0, 20)) == 0:
-            record |= draw(st.sampled_from([{"s": 1.0}, {"bu": "K"}, {"ut": 3}, {"xyz": 1}, {"must_": 1}, {"bver": 10}, {"vd": "x"}]))
+            record |= draw(
+                st.sampled_from(
+                    [{"s": 1.0}, {"bu": "K"}, {"ut": 3}, {"xyz": 1}, {"must_": 1}, {"bver": 10}, {"vd": "x"}]
+                )
+            )
         records.append(record)
-    batch = {"v": 1, "epoch": "00000000000000aa", "lane": "live", "seq": 7, "clock": "synced", "sent": NOW, "records": records}
-    batch |= draw(st.sampled_from([{}] * 8 + [{"epoch": "ZZ" * 8}, {"seq": 0}, {"extra": 1}, {"lane": "alarm"}, {"v": 2}]))
+    batch = {
+        "v": 1,
+        "epoch": "00000000000000aa",
+        "lane": "live",
+        "seq": 7,
+        "clock": "synced",
+        "sent": NOW,
+        "records": records,
+    }
+    batch |= draw(
+        st.sampled_from([{}] * 8 + [{"epoch": "ZZ" * 8}, {"seq": 0}, {"extra": 1}, {"lane": "alarm"}, {"v": 2}])
+    )
     return msgspec.json.encode(batch)
 
 
@@ -87,7 +104,15 @@ def test_usual_batches_go_the_short_way() -> None:
         {"n": "consciousness", "vs": "A", "t": 0.25},
         {"bn": "pir-1/", "bt": NOW - 2000, "n": "motion", "vb": True},
     ]
-    batch = {"v": 1, "epoch": "00000000000000aa", "lane": "backlog", "seq": 3, "clock": "synced", "sent": NOW, "records": records}
+    batch = {
+        "v": 1,
+        "epoch": "00000000000000aa",
+        "lane": "backlog",
+        "seq": 3,
+        "clock": "synced",
+        "sent": NOW,
+        "records": records,
+    }
     found = [reader.read("h-1", msgspec.json.encode(batch), NOW) for _ in range(3)][-1]
     assert (reader.short, reader.full) == (3, 0)
     assert found.rows == [
@@ -100,10 +125,20 @@ def test_usual_batches_go_the_short_way() -> None:
 def test_memory_of_values_is_bounded() -> None:
     """A sensor with endless different values is read all the same, and remembered only so far."""
     reader = BatchReader(BOUNDS, lines=True)
-    records = [{"bn": "oxi-1/", "bt": NOW, "n": "weight", "u": "kg", "v": 50 + i / 10_007, "t": i / 1000} for i in range(700)]
+    records = [
+        {"bn": "oxi-1/", "bt": NOW, "n": "weight", "u": "kg", "v": 50 + i / 10_007, "t": i / 1000} for i in range(700)
+    ]
     for k in range(8):
         mine = [r | {"v": r["v"] + k} for r in records]  # type: ignore[operator]
-        batch = {"v": 1, "epoch": "00000000000000aa", "lane": "live", "seq": 1, "clock": "synced", "sent": NOW, "records": mine}
+        batch = {
+            "v": 1,
+            "epoch": "00000000000000aa",
+            "lane": "live",
+            "seq": 1,
+            "clock": "synced",
+            "sent": NOW,
+            "records": mine,
+        }
         found = reader.read("h-1", msgspec.json.encode(batch), NOW)
         assert len(found.rows) == 700
     assert len(reader._plans["oxi-1/"]["weight"].texts) == 4_096

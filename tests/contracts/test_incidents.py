@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -16,9 +15,8 @@ from cloud.incidents import actions
 from cloud.incidents.events import EventFeed
 from cloud.incidents.intake import AlarmIntake
 from cloud.incidents.technical import clear_technical, open_technical
-from cloud.supervision.gateways import StatusIntake, open_for_silent
 from protocols.errors import ProtocolError
-from protocols.wire import AlarmKind, AlarmState, Priority, SensorStatus, Status, StatusKind
+from protocols.wire import AlarmKind, AlarmState, Priority
 from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import ME, raise_alarm, rows_of, run_timers, the_incident
@@ -140,33 +138,6 @@ async def test_technical_incidents(context: Context, clock: ManualClock) -> None
         assert await clear_technical(work, HOME, "gateway_offline", "system")
     assert (await the_incident(context))["cause"] == "sensor_silent:pir"
     assert (await the_incident(context, "closed"))["outcome"] == "technical_fixed"
-
-
-async def test_gateway_leaves_and_returns(context: Context, clock: ManualClock) -> None:
-    """The will of the present session counts after its grace; an older session's will says nothing; silence counts."""
-    await settle(context)
-    status = StatusIntake(context)
-
-    def say(kind: StatusKind, session: str, **more: Any) -> Status:
-        return Status(v=1, kind=kind, session=session, at=clock.now, **more)
-
-    await status.accept(GATEWAY, HOME, say(StatusKind.BIRTH, "b"), retained=False)
-    await status.accept(GATEWAY, HOME, say(StatusKind.WILL, "a"), retained=False)
-    clock.now += 61
-    await run_timers(context)
-    assert await rows_of(context, incidents) == []
-    await status.accept(GATEWAY, HOME, say(StatusKind.WILL, "b"), retained=True)
-    clock.now += 61
-    await run_timers(context)
-    assert (await the_incident(context))["cause"] == "gateway_offline"
-    await status.accept(GATEWAY, HOME, say(StatusKind.BIRTH, "c"), retained=False)
-    assert (await the_incident(context, "closed"))["outcome"] == "technical_fixed"
-    old = SensorStatus(device="pir-1", last_at=clock.now - 1000, interval_s=60.0)
-    await status.accept(GATEWAY, HOME, say(StatusKind.HEARTBEAT, "c", sensors=[old]), retained=False)
-    assert (await the_incident(context))["cause"] == "sensor_silent:pir-1"
-    clock.now += 2_701
-    assert await open_for_silent(context) == 1
-    assert await open_for_silent(context) == 0
 
 
 async def test_auditor_mends_what_lost_its_timer(context: Context, clock: ManualClock) -> None:

@@ -16,6 +16,7 @@ from cloud.timeseries.sqlite import SqliteStore
 from protocols.wire import Lane
 from tests.support.servers import InfluxServer
 
+
 def influx_store(url: str, **options: Any) -> InfluxStore:
     """A store on a database of its own."""
     database = InfluxDB(url=url, database=f"t{uuid.uuid4().hex}", **options)

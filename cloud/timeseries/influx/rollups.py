@@ -33,7 +33,9 @@ def statements(
     """What computes one window, a statement for each measurement."""
     where = f"time >= {start_ms}ms AND time < {end_ms}ms"
     if homes is not None:
-        where += " AND (" + " OR ".join(f"home = '{quoted(home)}'" for home in homes) + ")" if homes else " AND home = ''"
+        where += (
+            " AND (" + " OR ".join(f"home = '{quoted(home)}'" for home in homes) + ")" if homes else " AND home = ''"
+        )
     made = []
     for measurement in Measurement:
         known = [m for m in METRICS.values() if m.measurement is measurement]

@@ -182,7 +182,9 @@ class InfluxServer:
     async def _create_v2(self, policies: dict[str, float | None]) -> list[str]:
         orgs = (await self._request("GET", "/api/v2/orgs", params={"org": self.config.org})).json().get("orgs", [])
         if not orgs:
-            raise StoreError(f"{self.config.url}: there is no organisation {self.config.org}, or the token may not see it")
+            raise StoreError(
+                f"{self.config.url}: there is no organisation {self.config.org}, or the token may not see it"
+            )
         done: list[str] = []
         for policy, days in policies.items():
             name = self.bucket(policy)
@@ -217,11 +219,11 @@ class InfluxServer:
         found = [f"retention policy {p} is missing: anju-cloud timeseries init" for p in policies if p not in known]
         for series in (await self.query(["SHOW DIAGNOSTICS"]))[0]:
             limits = dict(zip(series.columns, series.values[0], strict=False)) if series.values else {}
-            for name in ("max-values-per-tag", "max-series-per-database"):
-                if series.name == "config-data" and int(limits.get(name) or 0):
-                    found.append(
-                        f"[data] {name} is {limits[name]}: more homes than that are refused; set it to 0 in influxdb.conf"
-                    )
+            found += [
+                f"[data] {name} is {limits[name]}: beyond it new homes are refused; set it to 0 in influxdb.conf"
+                for name in ("max-values-per-tag", "max-series-per-database")
+                if series.name == "config-data" and int(limits.get(name) or 0)
+            ]
         return found
 
     async def _problems_v2(self, policies: dict[str, float | None]) -> list[str]:

@@ -150,7 +150,9 @@ class InfluxStore:
             [f'SELECT count("{m}") FROM "{METRICS[m].measurement}" WHERE {where} GROUP BY device' for m in metrics]
         )
         statements = {
-            metric: _statement(metric, where, window_ms(first, last, max_points) if _is_many(metric, n, max_points) else 0)
+            metric: _statement(
+                metric, where, window_ms(first, last, max_points) if _is_many(metric, n, max_points) else 0
+            )
             for metric, series in zip(metrics, counts, strict=True)
             if (n := max((s.values[0][1] for s in series), default=0))
         }

@@ -48,9 +48,7 @@ def _columns() -> None:
     op.add_column("quarantine", sa.Column("settled_at", sa.Double()))
     op.add_column("quarantine", sa.Column("settled_by", sa.Text()))
     op.add_column("quarantine", sa.Column("note", sa.Text()))
-    op.create_index(
-        "ix_quarantine_state_gateway_id", "quarantine", ["state", "gateway_id", "received_at"]
-    )
+    op.create_index("ix_quarantine_state_gateway_id", "quarantine", ["state", "gateway_id", "received_at"])
     op.add_column("gateways", sa.Column("offline_since", sa.Double()))
     op.add_column("gateways", sa.Column("reported", sa.Text()))
     op.create_index("ix_gateways_offline_since", "gateways", ["offline_since"])
@@ -145,7 +143,9 @@ def downgrade() -> None:
         ("quarantine", "note"),
     ):
         op.drop_column(table, column)
-    rows = op.get_bind().execute(sa.text("SELECT gateway_id, epoch, lane, CAST(ranges AS text), updated_at FROM ledger"))
+    rows = op.get_bind().execute(
+        sa.text("SELECT gateway_id, epoch, lane, CAST(ranges AS text), updated_at FROM ledger")
+    )
     kept = [
         {"gateway_id": g, "epoch": e, "lane": n, "first": int(first), "last": int(end) - 1, "updated_at": at}
         for g, e, n, ranges, at in rows
