@@ -16,7 +16,7 @@ from cloud.config import Database as DatabaseSection
 from cloud.context import Context
 from cloud.db.engine import Database
 from cloud.db.migrate import upgrade
-from tests.support.servers import InfluxServer, create_database, influxdb, postgres
+from tests.support.servers import Influx2Server, InfluxServer, create_database, influxdb, influxdb2, postgres
 
 CODEC_EXAMPLES = 100_000 if os.environ.get("ANJU_NIGHTLY") else 2_000
 
@@ -52,6 +52,15 @@ def postgres_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
     """An InfluxDB for all tests of this process."""
     with influxdb(tmp_path_factory.mktemp("influx")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def influx2_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx2Server]:
+    """An InfluxDB 2.7 for all tests of this process; it needs a Rust toolchain to be built, so it may be missing."""
+    with influxdb2(tmp_path_factory.mktemp("influx2")) as server:
+        if server is None:
+            pytest.skip("no InfluxDB 2 (scripts/get-influxdb --v2 builds it where cargo is found)")
         yield server
 
 

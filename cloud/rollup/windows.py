@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 QUARTER_S = 900
@@ -33,4 +34,6 @@ def month_of(at: float, zone: ZoneInfo) -> str:
 
 def month_begin(month: str, zone: ZoneInfo) -> float:
     """When a local month begins. Raises ValueError unless it is YYYY-MM."""
-    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).replace(tzinfo=zone).timestamp()
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        raise ValueError(f"{month!r} is not a month (YYYY-MM)")
+    return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=zone).timestamp()

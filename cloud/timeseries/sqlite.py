@@ -219,7 +219,8 @@ class SqliteStore:
             query = (
                 "SELECT home, device, metric, n, (SELECT value FROM points WHERE series = id AND at = newest), low,"
                 " high, mean FROM (SELECT id, home, device, metric, count(*) AS n, max(at) AS newest,"
-                " min(value) AS low, max(value) AS high, avg(value) AS mean FROM series JOIN points ON points.series = series.id"
+                " min(value) AS low, max(value) AS high, avg(value) AS mean"
+                " FROM series JOIN points ON points.series = series.id"
                 f" WHERE at >= ? AND at < ?{where} GROUP BY id)"
             )
         else:

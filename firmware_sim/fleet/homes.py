@@ -15,6 +15,7 @@ class FleetHome:
     __slots__ = (
         "ack_topic",
         "alarm_topic",
+        "alarms",
         "backlog_left",
         "epoch",
         "held",

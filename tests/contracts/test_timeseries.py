@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloud.cli import main
 from cloud.config import InfluxDB, TimeSeries
-from cloud.timeseries.base import Delivery, Point, Sample, StoreError, StoreRefusedError, TimeSeriesStore
+from cloud.timeseries.base import (
+    Delivery,
+    Point,
+    Resolution,
+    Sample,
+    StoreError,
+    StoreRefusedError,
+    TimeSeriesStore,
+    Window,
+)
 from cloud.timeseries.influx.store import InfluxStore
+from cloud.timeseries.lines import point_line
 from cloud.timeseries.sqlite import SqliteStore
 from protocols.wire import Lane
-from tests.support.servers import InfluxServer
+from tests.support.servers import Influx2Server, InfluxServer
 
 
 def influx_store(url: str, **options: Any) -> InfluxStore:
@@ -26,14 +40,16 @@ def influx_store(url: str, **options: Any) -> InfluxStore:
 T0 = 1_795_000_000_000
 
 
-@pytest.fixture(params=["sqlite", "influxdb"])
+@pytest.fixture(params=["sqlite", "influxdb", "influxdb2"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TimeSeriesStore]:
     made: TimeSeriesStore
     if request.param == "sqlite":
         made = SqliteStore(tmp_path / "series.db")
-    else:
+    elif request.param == "influxdb":
         server: InfluxServer = request.getfixturevalue("influx_server")
         made = influx_store(server.url)
+    else:
+        made = influx_store(request.getfixturevalue("influx2_server").url, org="anju")
     await made.open()
     yield made
     await made.close()
@@ -112,6 +128,101 @@ async def test_long_series_are_thinned_with_their_extremes(store: TimeSeriesStor
     assert series.values[-1] == values[-1]
 
 
+def _line(point: Point, store: TimeSeriesStore) -> Point | str:
+    return point_line(point) if store.takes_lines else point
+
+
+async def _quarter(store: TimeSeriesStore) -> int:
+    """Fill a quarter of an hour of two homes; returns its begin (ms)."""
+    begin = T0 // 900_000 * 900_000
+    points = [_pulse(begin + i * 1000, float(60 + i % 30)) for i in range(900)]
+    points += [_pulse(begin, 50.0, "h-2"), _pulse(begin + 900_000, 200.0), _pulse(begin - 1, 200.0)]
+    points += [Point("activity", "h-1", "pir-1", begin + i * 1000, {"motion": i % 2 == 0}) for i in range(3)]
+    points += [Point("location", "h-1", "tag-1", begin + 5, {"room": "kitchen"})]
+    await store.write([_line(p, store) for p in points], [])
+    return begin
+
+
+async def test_windows_of_a_quarter(store: TimeSeriesStore) -> None:
+    """Count, last, extremes and mean of each metric; the edges belong to one window only; some homes or all."""
+    begin = await _quarter(store)
+    found = await store.windows(Resolution.QUARTER, begin, begin + 900_000)
+    by_key = {(w.home, w.device, w.metric): w for w in found}
+    pulse = by_key["h-1", "oxi-1", "heart_rate"]
+    assert (pulse.count, pulse.last, pulse.low, pulse.high) == (900, 89.0, 60.0, 89.0)
+    assert pulse.mean == pytest.approx(74.5)
+    assert by_key["h-1", "pir-1", "motion"] == Window("h-1", "pir-1", "motion", begin, 3, True)
+    assert by_key["h-1", "tag-1", "room"] == Window("h-1", "tag-1", "room", begin, 1, "kitchen")
+    assert by_key["h-2", "oxi-1", "heart_rate"].count == 1
+    assert {w.home for w in await store.windows(Resolution.QUARTER, begin, begin + 900_000, ["h-2"])} == {"h-2"}
+    assert await store.windows(Resolution.QUARTER, begin, begin + 900_000, []) == []
+    assert await store.windows(Resolution.QUARTER, begin - 10**7, begin - 9 * 10**6) == []
+
+
+async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
+    """A day's count, extremes and mean follow from its quarters; written twice it is there once; both can be read."""
+    day = T0 // 86_400_000 * 86_400_000
+    quarters = [
+        Window("h-1", "oxi-1", "heart_rate", day + i * 900_000, 10, 70.0 + i, 60.0 - i, 90.0 + i, 75.0 + i)
+        for i in range(4)
+    ]
+    quarters.append(Window("h-1", "pir-1", "motion", day, 4, False))
+    for _ in range(2):
+        await store.write_windows(Resolution.QUARTER, quarters)
+    found = {w.metric: w for w in await store.windows(Resolution.DAY, day, day + 86_400_000, ["h-1"])}
+    pulse = found["heart_rate"]
+    assert (pulse.count, pulse.last, pulse.low, pulse.high) == (40, 73.0, 57.0, 93.0)
+    assert pulse.mean == pytest.approx(76.5)
+    assert found["motion"] == Window("h-1", "pir-1", "motion", day, 4, False)
+    await store.write_windows(Resolution.DAY, list(found.values()))
+    span = ("h-1", ["heart_rate", "motion", "weight"], day / 1000, day / 1000 + 86_400)
+    motion, pulses = sorted(
+        await store.range(*span, resolution=Resolution.QUARTER), key=lambda s: s.metric, reverse=True
+    )
+    assert (pulses.values, pulses.low, pulses.high) == (
+        (70.0, 71.0, 72.0, 73.0),
+        (60.0, 59.0, 58.0, 57.0),
+        (90.0, 91.0, 92.0, 93.0),
+    )
+    assert (motion.values, motion.low) == ((False,), None)
+    days = await store.range(*span, resolution=Resolution.DAY)
+    assert [(s.metric, s.at) for s in days] == [("heart_rate", (day / 1000,)), ("motion", (day / 1000,))]
+
+
+async def test_proofs_name_every_batch(store: TimeSeriesStore) -> None:
+    """What the audit reads: all homes or one, and two times for one number where a batch was changed."""
+    proofs = [
+        Delivery(f"h-{h}", f"gw-{h}", "00000000000000aa", "live", seq, T0 + seq, 1) for h in (1, 2) for seq in (1, 2)
+    ]
+    await store.write([], proofs)
+    all_of = [p async for piece in store.proofs(T0 / 1000, T0 / 1000 + 1) for p in piece]
+    assert sorted((p.home, p.gateway, p.seq) for p in all_of) == [
+        ("h-1", "gw-1", 1), ("h-1", "gw-1", 2), ("h-2", "gw-2", 1), ("h-2", "gw-2", 2)
+    ]  # fmt: skip
+    one = [p.seq async for piece in store.proofs(T0 / 1000, T0 / 1000 + 1, "h-2") for p in piece]
+    assert sorted(one) == [1, 2]
+    assert [p async for piece in store.proofs(0, 1) for p in piece] == []
+
+
+async def test_retention(tmp_path: Path) -> None:
+    """The embedded file forgets what is old, keeps the rest, and gives the room back while others write."""
+    store = SqliteStore(tmp_path / "series.db")
+    await store.open()
+    await store.write(
+        [_pulse(T0 + i, float(i)) for i in range(60_000)], [Delivery("h-1", "gw-1", "a" * 16, "live", 1, T0, 1)]
+    )
+    before = await store.size_bytes()
+    dropping = asyncio.create_task(store.drop_before(Resolution.RAW, T0 + 59_000))
+    await store.write([_pulse(T0 + 70_000, 1.0)], [])
+    assert await dropping == 59_001
+    (series,) = await store.range("h-1", ["heart_rate"], T0 / 1000 - 1, T0 / 1000 + 100, max_points=5_000)
+    assert len(series.at) == 1_001
+    assert await store.delivered("gw-1", 0, 4e9) == {}
+    await store.close()
+    assert before is not None
+    assert (tmp_path / "series.db").stat().st_size < before / 4
+
+
 async def test_check_says_nothing_when_well(store: TimeSeriesStore) -> None:
     """A store that works has no problem to name."""
     assert await store.check() is None
@@ -130,6 +241,68 @@ async def test_influx_names_the_refused_points(influx_server: InfluxServer) -> N
     assert sorted(caught.value.points) == [3, 31]
     (series,) = await store.range("h-1", ["heart_rate"], T0 / 1000, T0 / 1000 + 60)
     assert len(series.at) == 38
+    await store.close()
+
+
+async def test_all_refused_is_found_at_once(influx_server: InfluxServer) -> None:
+    """Where every line has the wrong type the server says so by its count, and no halving is needed."""
+    store = influx_store(influx_server.url)
+    await store.open()
+    await store.write([_pulse(T0, 70.0)], [])
+    bad = [Point("vitals", "h-1", "oxi-1", T0 + i, {"heart_rate": "fast"}) for i in range(2_000)]
+    began = time.monotonic()
+    with pytest.raises(StoreRefusedError) as caught:
+        await store.write(bad, [])
+    assert len(caught.value.points) == 2_000
+    assert time.monotonic() - began < 20  # halving down to single lines takes minutes
+    await store.close()
+
+
+async def test_proofs_beyond_retention_are_refused_by_index(influx_server: InfluxServer) -> None:
+    """A proof that the server will never keep is named, so that its batch can be quarantined instead of retried."""
+    store = InfluxStore(TimeSeries(influxdb=InfluxDB(url=influx_server.url, database=f"t{uuid.uuid4().hex}")))
+    await store.open()
+    now = int(time.time() * 1000)
+    proofs = [Delivery("h-1", "gw-1", "a" * 16, "live", i, at, 1) for i, at in enumerate((now, 1, now), 1)]
+    with pytest.raises(StoreRefusedError) as caught:
+        await store.write([], proofs)
+    assert (caught.value.points, sorted(caught.value.deliveries)) == ({}, [1])
+    assert await store.delivered("gw-1", 0, 4e9) == {("a" * 16, Lane.LIVE): [(1, 1), (3, 3)]}
+    await store.close()
+
+
+async def test_init_and_check(influx_server: InfluxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`timeseries init` says what it made, again nothing; `check` names what is missing, in a line each."""
+    config = tmp_path / "cloud.toml"
+    config.write_text(f'[timeseries.influxdb]\nurl = "{influx_server.url}"\ndatabase = "t{uuid.uuid4().hex}"\n')
+    where = ["--config", str(config)]
+    run = partial(asyncio.to_thread, main)
+    assert await run(["timeseries", "check", *where]) == 1
+    assert "has no database" in capsys.readouterr().out
+    assert await run(["timeseries", "init", *where]) == 0
+    made = capsys.readouterr().out
+    assert "retention policy rollup: created, keeps INF" in made
+    assert "retention policy autogen: 0s → 2160h" in made
+    assert await run(["timeseries", "init", *where]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert await run(["timeseries", "check", *where]) == 0
+    assert "ok   InfluxDB" in capsys.readouterr().out
+    config.write_text('[timeseries.influxdb]\nurl = "http://127.0.0.1:9"\n')
+    assert await run(["timeseries", "check", *where]) == 1
+    assert "127.0.0.1:9" in capsys.readouterr().err
+    config.write_text(f'[timeseries.influxdb]\nurl = "{influx_server.url}"\norg = "anju"\n')
+    assert await run(["timeseries", "init", *where]) == 1
+
+
+async def test_wrong_token_is_waited_out(influx2_server: Influx2Server) -> None:
+    """A token without rights is a fault of the set-up: nothing is refused, everything is held."""
+    config = InfluxDB(url=influx2_server.url, org="anju", database=f"t{uuid.uuid4().hex}")
+    store = InfluxStore(TimeSeries(influxdb=config), token="wrong")
+    with pytest.raises(StoreError, match="401"):
+        await store.open()
+    with pytest.raises(StoreError, match="401"):
+        await store.write([_pulse(T0, 1.0)], [])
+    assert "401" in str(await store.check())
     await store.close()
 
 

@@ -130,6 +130,53 @@ bind-address = "127.0.0.1:{free_port()}"
             self._process = None
 
 
+class Influx2Server:
+    """An InfluxDB 2.7 with the organisation `anju` and the token `test-token`."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [program, "--bolt-path", str(folder / "bolt"), "--engine-path", str(folder / "engine")]
+        command += ["--sqlite-path", str(folder / "sqlite"), "--http-bind-address", f"127.0.0.1:{self.port}"]
+        command += ["--reporting-disabled", "--log-level", "error"]
+        silent = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=silent, stderr=silent, env={**os.environ, "HOME": str(folder)})
+        wait_for_port(self.port, 60)
+        body = {"username": "admin", "password": "only-for-tests", "org": "anju", "bucket": "first"}
+        self._set_up(body | {"token": "test-token"})
+
+    def _set_up(self, body: dict[str, str]) -> None:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                answer = httpx.post(f"{self.url}/api/v2/setup", json=body, trust_env=False, timeout=10)
+                answer.raise_for_status()
+                return
+            except httpx.HTTPError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._process.terminate()
+        self._process.wait(20)
+
+
+@contextmanager
+def influxdb2(folder: Path) -> Iterator[Influx2Server | None]:
+    """Run an InfluxDB 2.7; None where scripts/get-influxdb --v2 has not built one."""
+    program = os.environ.get("ANJU_INFLUXD2", "")
+    if not Path(program).is_file():
+        yield None
+        return
+    server = Influx2Server(folder, program)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @contextmanager
 def influxdb(folder: Path) -> Iterator[InfluxServer]:
     """Run an InfluxDB."""

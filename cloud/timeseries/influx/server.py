@@ -130,12 +130,14 @@ class InfluxServer:
             raise StoreError("the store is not open")
         return self._http
 
-    async def _request(self, method: str, path: str, data: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+    async def _request(
+        self, method: str, path: str, data: dict[str, str] | None = None, *, missing_is_fine: bool = False, **more: Any
+    ) -> httpx.Response:
         try:
             answer = await self._opened().request(method, path, data=data, **more)
         except httpx.HTTPError as error:
             raise StoreError(f"{self.config.url}: {error or type(error).__name__}") from error
-        if answer.status_code >= 300:
+        if answer.status_code >= 300 and not (missing_is_fine and answer.status_code == 404):
             raise StoreError(f"{self.config.url}: {answer.status_code} {answer.text[:300].strip()}")
         return answer
 
@@ -189,14 +191,13 @@ class InfluxServer:
         for policy, days in policies.items():
             name = self.bucket(policy)
             rules = [] if days is None else [{"type": "expire", "everySeconds": round(days * _DAY_S)}]
-            params = {"name": name, "orgID": orgs[0]["id"]}
-            found = (await self._request("GET", "/api/v2/buckets", params=params)).json().get("buckets", [])
+            found = await self._bucket(policy)
             if not found:
                 body = {"orgID": orgs[0]["id"], "name": name, "retentionRules": rules}
                 await self._request("POST", "/api/v2/buckets", json=body)
                 done.append(f"bucket {name}: created, keeps {f'{days:g} days' if days is not None else 'for ever'}")
-            elif _seconds(found[0].get("retentionRules", [])) != _seconds(rules):
-                await self._request("PATCH", f"/api/v2/buckets/{found[0]['id']}", json={"retentionRules": rules})
+            elif _seconds(found.get("retentionRules", [])) != _seconds(rules):
+                await self._request("PATCH", f"/api/v2/buckets/{found['id']}", json={"retentionRules": rules})
                 done.append(f"bucket {name}: now keeps {f'{days:g} days' if days is not None else 'for ever'}")
         return done
 
@@ -229,11 +230,16 @@ class InfluxServer:
     async def _problems_v2(self, policies: dict[str, float | None]) -> list[str]:
         found = []
         for policy in policies:
-            params = {"name": self.bucket(policy), "org": str(self.config.org)}
-            answer = (await self._request("GET", "/api/v2/buckets", params=params)).json()
-            if not answer.get("buckets"):
+            if not await self._bucket(policy):
                 found.append(f"bucket {self.bucket(policy)} is missing, or the token may not read it: timeseries init")
         return found
+
+    async def _bucket(self, policy: str) -> dict[str, Any]:
+        """The bucket of a policy as the server describes it; empty if there is none."""
+        params = {"name": self.bucket(policy), "org": str(self.config.org)}
+        answer = await self._request("GET", "/api/v2/buckets", missing_is_fine=True, params=params)
+        buckets = answer.json().get("buckets", []) if answer.status_code == 200 else []
+        return dict(buckets[0]) if buckets else {}
 
     async def _admin(self, statement: str) -> None:
         answer = await self._request("POST", "/query", {"q": statement})
