@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from firmware_sim.demo.registry import make_registry
+from firmware_sim.fleet.command import add_fleet, run_fleet
+from firmware_sim.fleet.registry import fleet_registry
 from firmware_sim.home import COMMANDS, HomeOptions, SimulatedHome, print_event, read_orders
 from firmware_sim.recordings import RecordingError, load_trial, parse_trial, trial_names
 
@@ -21,8 +23,10 @@ _EXAMPLES = f"""examples:
   anju-sim home --port 1883 --fall-after 120
   anju-sim replay falls.npz:F01_SA01_R01 --port 1883
   anju-sim neighbourhood --port 1884 --homes 50 --interval 10
+  anju-sim fleet --port 1884 --homes 103000 --interval 10 --connections 32 --duration 600 --alarms 2
   anju-sim phones --port 8090 --secret-file out.secret --inbound-secret-file in.secret --cloud-url http://127.0.0.1:8080
   anju-sim registry --homes 50 --output district.json
+  anju-sim registry --fleet 103000 --output district.json
 
 A home reads orders from its standard input, one a line: {COMMANDS}
 """
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     near.add_argument("--prefix", default="gw-n", help="gateways are PREFIX001 … (default gw-n)")
     near.add_argument("--interval", type=float, default=10.0, metavar="SECONDS", help="between batches (default 10)")
     near.add_argument("--sos-per-hour", type=float, default=0.0, help="alarms per home and hour (default none)")
+    add_fleet(commands, broker)
     phones = commands.add_parser("phones", help="the phone network: SMS webhook, phones' page, answers")
     phones.add_argument("--host", default="127.0.0.1")
     phones.add_argument("--port", type=int, default=8090)
@@ -68,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     phones.add_argument("--names-file", type=Path, help="JSON object: number to name")
     registry = commands.add_parser("registry", help="an invented district as a registry file")
     registry.add_argument("--homes", type=int, default=50, help="light homes beside the full one (default 50)")
+    registry.add_argument("--fleet", type=int, metavar="N", help="instead: N homes with gateways only, for `fleet`")
     registry.add_argument("--output", type=Path, help="write to this file (default: print)")
     registry.add_argument("--password", help="password of the invented accounts (default: none is set)")
     return parser
@@ -81,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _home(options)
         if options.command == "neighbourhood":
             return asyncio.run(_neighbourhood(options))
+        if options.command == "fleet":
+            return run_fleet(options)
         if options.command == "phones":
             return _phones(options)
         return _registry(options)
@@ -169,12 +177,13 @@ def _phones(options: argparse.Namespace) -> int:
 
 
 def _registry(options: argparse.Namespace) -> int:
-    text = json.dumps(make_registry(options.homes, options.password), ensure_ascii=False, indent=1) + "\n"
+    made = fleet_registry(options.fleet) if options.fleet else make_registry(options.homes, options.password)
+    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
     if options.output is None:
         print(text, end="")
     else:
         options.output.write_text(text, encoding="utf-8")
-        print(f"{options.output}: {options.homes + 1} homes")
+        print(f"{options.output}: {len(made['homes'])} homes")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 OnPublish = Callable[[str, bytes, bool], None]
 """Topic, payload, whether the broker had retained it."""
 
+_PUBLISH_QOS_0 = 0x30
 _PUBLISH_QOS_1 = 0x32
 _PUBACK = 0x40
 _MANY_ACKS = 4 * 4
@@ -41,7 +42,7 @@ def encode_publish(topic: bytes, payload: bytes, packet_id: int | None = None, *
 def read_packets(
     data: bytes, on_publish: OnPublish, on_other: Callable[[bytes], int], *, own_ids: bool = False
 ) -> tuple[int, bytes]:
-    """Take whole packets off `data`: PUBLISH at QoS 1 goes to `on_publish`, any other as it is to `on_other`.
+    """Take whole packets off `data`: PUBLISH at QoS 0 and 1 goes to `on_publish`, any other as it is to `on_other`.
 
     Returns how many bytes were taken and the PUBACKs (3.4) to write back. With `own_ids` PUBACKs are for packet ids
     that the caller gave out itself, and are taken silently. Raises PacketError.
@@ -70,17 +71,20 @@ def read_packets(
         if after > end:
             break
         kind = data[begin]
-        if kind & 0xF6 == _PUBLISH_QOS_1:
-            text = body + 2 + (data[body] << 8 | data[body + 1])
-            if text + 2 > after:
+        qos = kind & 0xF6
+        if qos == _PUBLISH_QOS_1 or qos == _PUBLISH_QOS_0:
+            text = rest = body + 2 + (data[body] << 8 | data[body + 1])
+            if qos == _PUBLISH_QOS_1:
+                rest += 2
+                acks += b"\x40\x02"
+                acks += data[text:rest]
+            if rest > after:
                 raise PacketError("a PUBLISH is shorter than its topic")
-            acks += b"\x40\x02"
-            acks += data[text : text + 2]
             try:
                 topic = data[body + 2 : text].decode()
             except UnicodeDecodeError:
                 topic = ""
-            on_publish(topic, data[text + 2 : after], kind & 1 == 1)
+            on_publish(topic, data[rest:after], kind & 1 == 1)
         elif not (own_ids and kind == _PUBACK) and on_other(data[begin:after]) < 0:
             raise PacketError("a packet could not be read")
         begin = after

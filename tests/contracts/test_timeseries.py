@@ -6,7 +6,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +175,9 @@ async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
     assert found["motion"] == Window("h-1", "pir-1", "motion", day, 4, False)
     await store.write_windows(Resolution.DAY, list(found.values()))
     span = ("h-1", ["heart_rate", "motion", "weight"], day / 1000, day / 1000 + 86_400)
-    motion, pulses = sorted(
-        await store.range(*span, resolution=Resolution.QUARTER), key=lambda s: s.metric, reverse=True
-    )
-    assert (pulses.values, pulses.low, pulses.high) == (
-        (70.0, 71.0, 72.0, 73.0),
-        (60.0, 59.0, 58.0, 57.0),
-        (90.0, 91.0, 92.0, 93.0),
-    )
+    pulses, motion = await store.range(*span, resolution=Resolution.QUARTER)
+    assert pulses.values == (70.0, 71.0, 72.0, 73.0)
+    assert (pulses.low, pulses.high) == ((60.0, 59.0, 58.0, 57.0), (90.0, 91.0, 92.0, 93.0))
     assert (motion.values, motion.low) == ((False,), None)
     days = await store.range(*span, resolution=Resolution.DAY)
     assert [(s.metric, s.at) for s in days] == [("heart_rate", (day / 1000,)), ("motion", (day / 1000,))]
@@ -191,9 +185,8 @@ async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
 
 async def test_proofs_name_every_batch(store: TimeSeriesStore) -> None:
     """What the audit reads: all homes or one, and two times for one number where a batch was changed."""
-    proofs = [
-        Delivery(f"h-{h}", f"gw-{h}", "00000000000000aa", "live", seq, T0 + seq, 1) for h in (1, 2) for seq in (1, 2)
-    ]
+    pairs = [(h, seq) for h in (1, 2) for seq in (1, 2)]
+    proofs = [Delivery(f"h-{h}", f"gw-{h}", "00000000000000aa", "live", seq, T0 + seq, 1) for h, seq in pairs]
     await store.write([], proofs)
     all_of = [p async for piece in store.proofs(T0 / 1000, T0 / 1000 + 1) for p in piece]
     assert sorted((p.home, p.gateway, p.seq) for p in all_of) == [
@@ -208,9 +201,8 @@ async def test_retention(tmp_path: Path) -> None:
     """The embedded file forgets what is old, keeps the rest, and gives the room back while others write."""
     store = SqliteStore(tmp_path / "series.db")
     await store.open()
-    await store.write(
-        [_pulse(T0 + i, float(i)) for i in range(60_000)], [Delivery("h-1", "gw-1", "a" * 16, "live", 1, T0, 1)]
-    )
+    proof = Delivery("h-1", "gw-1", "a" * 16, "live", 1, T0, 1)
+    await store.write([_pulse(T0 + i, float(i)) for i in range(60_000)], [proof])
     before = await store.size_bytes()
     dropping = asyncio.create_task(store.drop_before(Resolution.RAW, T0 + 59_000))
     await store.write([_pulse(T0 + 70_000, 1.0)], [])
@@ -276,7 +268,10 @@ async def test_init_and_check(influx_server: InfluxServer, tmp_path: Path, capsy
     config = tmp_path / "cloud.toml"
     config.write_text(f'[timeseries.influxdb]\nurl = "{influx_server.url}"\ndatabase = "t{uuid.uuid4().hex}"\n')
     where = ["--config", str(config)]
-    run = partial(asyncio.to_thread, main)
+
+    async def run(arguments: list[str]) -> int:
+        return await asyncio.to_thread(main, arguments)
+
     assert await run(["timeseries", "check", *where]) == 1
     assert "has no database" in capsys.readouterr().out
     assert await run(["timeseries", "init", *where]) == 0

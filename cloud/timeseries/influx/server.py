@@ -228,11 +228,10 @@ class InfluxServer:
         return found
 
     async def _problems_v2(self, policies: dict[str, float | None]) -> list[str]:
-        found = []
-        for policy in policies:
-            if not await self._bucket(policy):
-                found.append(f"bucket {self.bucket(policy)} is missing, or the token may not read it: timeseries init")
-        return found
+        missing = [self.bucket(policy) for policy in policies if not await self._bucket(policy)]
+        return [
+            f"bucket {name} is missing, or the token may not read it: anju-cloud timeseries init" for name in missing
+        ]
 
     async def _bucket(self, policy: str) -> dict[str, Any]:
         """The bucket of a policy as the server describes it; empty if there is none."""
