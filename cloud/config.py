@@ -81,7 +81,7 @@ class Ingest(Section):
     flush_bytes: Annotated[int, Field(ge=65_536)] = 2_000_000
     max_writers: Annotated[int, Field(ge=1, le=16)] = 3
     """As many writes to the time series at a time, while it keeps up; it starts with one."""
-    max_in_flight_batches: Annotated[int, Field(ge=1)] = 20_000
+    max_in_flight_batches: Annotated[int, Field(ge=1)] = 60_000
     """Past it batches are left unacknowledged; their gateways send them again."""
     max_in_flight_bytes: Annotated[int, Field(ge=65_536)] = 64_000_000
     ledger_interval_s: Annotated[float, Field(gt=0, le=600)] = 30.0

@@ -72,7 +72,7 @@ def read_packets(
             break
         kind = data[begin]
         qos = kind & 0xF6
-        if qos == _PUBLISH_QOS_1 or qos == _PUBLISH_QOS_0:
+        if qos in (_PUBLISH_QOS_1, _PUBLISH_QOS_0):
             text = rest = body + 2 + (data[body] << 8 | data[body + 1])
             if qos == _PUBLISH_QOS_1:
                 rest += 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from protocols.identifiers import uuid7
 from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, Status, StatusKind, encode
 
@@ -55,9 +57,9 @@ def flat(home: int, seq: int, at_ms: int) -> bytes:
     ).encode()
 
 
-def alarm(epoch: str, seq: int, now: float, rng: object) -> tuple[str, bytes]:
-    """An SOS alarm raised at `now`: its id and its event."""
-    alarm_id = uuid7(now, rng)  # type: ignore[arg-type]
+def alarm(epoch: str, seq: int, now: float, rng: random.Random) -> bytes:
+    """An SOS alarm raised at `now`."""
+    alarm_id = uuid7(now, rng)
     event = AlarmEvent(
         v=1,
         alarm_id=alarm_id,
@@ -74,7 +76,7 @@ def alarm(epoch: str, seq: int, now: float, rng: object) -> tuple[str, bytes]:
         device="sos-1",
         room="living_room",
     )
-    return alarm_id, encode(event)
+    return encode(event)
 
 
 def status(kind: StatusKind, session: str, epoch: str, now: float) -> bytes:

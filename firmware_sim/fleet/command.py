@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_sim.fleet.fleet import Fleet, FleetOptions
+from firmware_sim.fleet.registry import home_name
 
 _SPARE_FILES = 64
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -46,6 +47,7 @@ def add_fleet(commands: Any, broker: argparse.ArgumentParser) -> None:
     fleet.add_argument("--alarms", type=float, default=0.0, metavar="RATE", help="alarms a second, of random homes")
     fleet.add_argument("--births", action="store_true", help="every home says that it is online")
     fleet.add_argument("--prefix", default="gw-f", help="gateways are PREFIX000000 … (default gw-f)")
+    fleet.add_argument("--alarm-log", type=Path, metavar="FILE", help="write a line HOME TIME for every alarm")
     fleet.add_argument("--json", type=Path, metavar="FILE", help="write the accounts here too")
 
 
@@ -79,12 +81,17 @@ def run_fleet(options: argparse.Namespace) -> int:
         ),
         lambda text: print(text, file=sys.stderr),
     )
+    log = options.alarm_log.open("w", encoding="utf-8") if options.alarm_log else None
+    if log is not None:
+        fleet.on_alarm = lambda home, at: print(home_name(home), at, file=log, flush=True)
     try:
         import uvloop
     except ImportError:
         asyncio.run(_run(fleet))
     else:
         uvloop.run(_run(fleet))
+    if log is not None:
+        log.close()
     used = resource.getrusage(resource.RUSAGE_SELF)
     report = fleet.accounts.report() | {
         "homes": options.homes,

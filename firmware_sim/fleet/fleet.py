@@ -70,7 +70,7 @@ class Fleet:
         self.options = options
         self.accounts = Accounts()
         self.stop = asyncio.Event()
-        self.on_alarm: Callable[[str, float], None] = lambda _alarm, _at: None
+        self.on_alarm: Callable[[int, float], None] = lambda _home, _at: None
         self._say = say
         self._rng = random.Random(options.seed)
         draw = random.Random(f"{options.seed} {time.time()}")  # an epoch is never used twice
@@ -207,13 +207,13 @@ class Fleet:
         home.next_seq[ALARM] += 1
         self.accounts.alarms += 1
         wall = time.time()
-        alarm_id, body = batches.alarm(home.epoch, seq, wall, self._rng)
+        body = batches.alarm(home.epoch, seq, wall, self._rng)
         home.unacked[ALARM][seq] = int(wall * 1000)
         home.alarms[seq] = body
         self._sent_at[home.index, ALARM, seq] = now
         self._again.append((now + self.options.resend_s, home, ALARM, seq))
         self._publish(home, home.alarm_topic, body)
-        self.on_alarm(alarm_id, wall)
+        self.on_alarm(home.index, wall)
 
     def _send(self, home: FleetHome, lane: int, at_ms: int, now: float) -> None:
         seq = home.next_seq[lane]

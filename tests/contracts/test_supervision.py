@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -14,6 +15,7 @@ from cloud.incidents.intake import AlarmIntake
 from cloud.ingest.ledger import merge
 from cloud.registry.importer import import_registry
 from cloud.registry.models import Registry
+from cloud.rollup.windows import month_begin
 from cloud.supervision import unprotected
 from cloud.supervision.outages import homes_of, supervise
 from cloud.supervision.platform import Heartbeat
@@ -181,7 +183,7 @@ async def test_many_statuses_of_one_gateway_keep_their_order(context: Context, c
 
 async def test_unprotected_minutes(context: Context, clock: ManualClock) -> None:
     """From the absence to the return, split at the local month's end, with those still away counted until now."""
-    clock.now = unprotected.month_begin("2026-12", unprotected.ZoneInfo("Asia/Shanghai")) - 1_800
+    clock.now = month_begin("2026-12", ZoneInfo("Asia/Shanghai")) - 1_800
     fleet = await _fleet(context, clock, 5)
     await fleet.say(StatusKind.WILL, 1, 2)
     clock.now += 3_600
