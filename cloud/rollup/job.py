@@ -2,8 +2,8 @@
 
 Theory of operation. `rollup_progress` says up to when the quarters of an hour, and the days, are computed; it moves
 only after a window is written, so a killed job computes its window again, with the same result. Marks (see marks.py)
-name windows to be computed again for some homes; a mark set while its window is being computed survives. Homes are
-taken in slices, so that neither the store nor this process ever holds a district's answer. Several dispatch processes
+name windows to be computed again for some homes; a mark set while its window is being computed survives. Answers are
+taken in pieces, so that neither the store nor this process ever holds a district's. Several dispatch processes
 may run the job: a lease lets one work at a time.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.context import Context
-from cloud.db.schema import homes, rollup_progress
+from cloud.db.schema import rollup_progress
 from cloud.db.upsert import insert_new, upsert
 from cloud.rollup import marks
 from cloud.rollup.windows import DAY_S, QUARTER_S, day_of, next_day, quarter_of
@@ -101,12 +101,11 @@ class RollupJob:
     async def compute(self, resolution: Resolution, begin: int, end: int, only: Sequence[str] | None) -> int:
         """Compute one window for `only` these homes, or all; returns how many values were written."""
         written = 0
-        for some in _slices(only if only is not None else await self._homes()):
-            windows = await self._store.windows(resolution, begin * 1000, end * 1000, some)
-            if windows:
+        slices: Iterator[list[str] | None] = iter([None]) if only is None else _slices(only)
+        for some in slices:
+            async for windows in self._store.windows(resolution, begin * 1000, end * 1000, some):
                 await self._store.write_windows(resolution, windows)
-            written += len(windows)
-            await asyncio.sleep(0)
+                written += len(windows)
         return written
 
     async def rebuild(self, start: float, end: float) -> AsyncIterator[tuple[float, int]]:
@@ -120,10 +119,6 @@ class RollupJob:
         while (following := next_day(day, self._zone)) <= end:
             yield 1.0, await self.compute(Resolution.DAY, day, following, None)
             day = following
-
-    async def _homes(self) -> list[str]:
-        async with self._context.look() as look:
-            return [row["id"] for row in await look.all(select(homes.c.id).order_by(homes.c.id))]
 
     async def _progress(self, width: int) -> int:
         """Up to when windows of this width are computed; the first time, from the present one on."""

@@ -131,10 +131,10 @@ class TimeSeriesStore(Protocol):
         """Store roll-ups; those of the same window are replaced."""
         ...
 
-    async def windows(
+    def windows(
         self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> list[Window]:
-        """Compute from the next finer resolution what one window `start_ms`..`end_ms` holds, of some or all homes."""
+    ) -> AsyncIterator[list[Window]]:
+        """What one window `start_ms`..`end_ms` holds by the next finer resolution, of some or all homes, in pieces."""
         ...
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:

@@ -210,10 +210,10 @@ class SqliteStore:
 
     async def windows(
         self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> list[Window]:
+    ) -> AsyncIterator[list[Window]]:
         """What one window holds, computed from the values, or a day from its quarters."""
         if homes is not None and not homes:
-            return []
+            return
         where = "" if homes is None else f" AND home IN ({', '.join('?' * len(homes))})"
         if resolution is Resolution.QUARTER:
             query = (
@@ -231,7 +231,7 @@ class SqliteStore:
                 " FROM series JOIN rollup ON rollup.series = series.id"
                 f" WHERE resolution = '15min' AND at >= ? AND at < ?{where} GROUP BY id)"
             )
-        return [_window(start_ms, *row) for row in await self._read(query, [start_ms, end_ms, *(homes or ())])]
+        yield [_window(start_ms, *row) for row in await self._read(query, [start_ms, end_ms, *(homes or ())])]
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
         """Delete in small transactions, so that writers get their turn in between, and give the room back."""

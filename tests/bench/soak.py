@@ -1,4 +1,4 @@
-"""Does anything grow? A district at a moderate rate for a long time; memory, files and latencies of first and last part."""
+"""Does anything grow? A district at a moderate rate for long: memory, files and latencies at first and at last."""
 
 from __future__ import annotations
 

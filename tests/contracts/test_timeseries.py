@@ -131,6 +131,10 @@ def _line(point: Point, store: TimeSeriesStore) -> Point | str:
     return point_line(point) if store.takes_lines else point
 
 
+async def _windows(store: TimeSeriesStore, *span: Any) -> list[Window]:
+    return [window async for piece in store.windows(*span) for window in piece]
+
+
 async def _quarter(store: TimeSeriesStore) -> int:
     """Fill a quarter of an hour of two homes; returns its begin (ms)."""
     begin = T0 // 900_000 * 900_000
@@ -145,7 +149,7 @@ async def _quarter(store: TimeSeriesStore) -> int:
 async def test_windows_of_a_quarter(store: TimeSeriesStore) -> None:
     """Count, last, extremes and mean of each metric; the edges belong to one window only; some homes or all."""
     begin = await _quarter(store)
-    found = await store.windows(Resolution.QUARTER, begin, begin + 900_000)
+    found = await _windows(store, Resolution.QUARTER, begin, begin + 900_000)
     by_key = {(w.home, w.device, w.metric): w for w in found}
     pulse = by_key["h-1", "oxi-1", "heart_rate"]
     assert (pulse.count, pulse.last, pulse.low, pulse.high) == (900, 89.0, 60.0, 89.0)
@@ -153,9 +157,9 @@ async def test_windows_of_a_quarter(store: TimeSeriesStore) -> None:
     assert by_key["h-1", "pir-1", "motion"] == Window("h-1", "pir-1", "motion", begin, 3, True)
     assert by_key["h-1", "tag-1", "room"] == Window("h-1", "tag-1", "room", begin, 1, "kitchen")
     assert by_key["h-2", "oxi-1", "heart_rate"].count == 1
-    assert {w.home for w in await store.windows(Resolution.QUARTER, begin, begin + 900_000, ["h-2"])} == {"h-2"}
-    assert await store.windows(Resolution.QUARTER, begin, begin + 900_000, []) == []
-    assert await store.windows(Resolution.QUARTER, begin - 10**7, begin - 9 * 10**6) == []
+    assert {w.home for w in await _windows(store, Resolution.QUARTER, begin, begin + 900_000, ["h-2"])} == {"h-2"}
+    assert await _windows(store, Resolution.QUARTER, begin, begin + 900_000, []) == []
+    assert await _windows(store, Resolution.QUARTER, begin - 10**7, begin - 9 * 10**6) == []
 
 
 async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
@@ -168,7 +172,7 @@ async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
     quarters.append(Window("h-1", "pir-1", "motion", day, 4, False))
     for _ in range(2):
         await store.write_windows(Resolution.QUARTER, quarters)
-    found = {w.metric: w for w in await store.windows(Resolution.DAY, day, day + 86_400_000, ["h-1"])}
+    found = {w.metric: w for w in await _windows(store, Resolution.DAY, day, day + 86_400_000, ["h-1"])}
     pulse = found["heart_rate"]
     assert (pulse.count, pulse.last, pulse.low, pulse.high) == (40, 73.0, 57.0, 93.0)
     assert pulse.mean == pytest.approx(76.5)

@@ -88,14 +88,20 @@ class InfluxStore:
 
     async def windows(
         self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> list[Window]:
-        """What one window holds. Raises StoreError."""
+    ) -> AsyncIterator[list[Window]]:
+        """What one window holds; all homes in one pass cost less than the same homes by name. Raises StoreError."""
         config = self._config
         source = config.retention_policy if resolution is Resolution.QUARTER else config.rollup_policy
-        found = await self.server.query(
-            rollups.statements(resolution, f'"{config.database}"."{source}"', start_ms, end_ms, homes)
-        )
-        return [window for series in found for window in rollups.windows_of(series, start_ms)]
+        place = f'"{config.database}"."{source}"'
+        piece: list[Window] = []
+        for statement in rollups.statements(resolution, place, start_ms, end_ms, homes):
+            async for series in self.server.stream(statement):
+                piece += rollups.windows_of(series, start_ms)
+                if len(piece) >= _BATCH_LINES:
+                    yield piece
+                    piece = []
+        if piece:
+            yield piece
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
         """The server drops whole shards by itself."""
