@@ -23,6 +23,7 @@ from cloud.context import Context
 from cloud.db.engine import TRANSIENT
 from cloud.ingest import quarantine
 from cloud.ingest.acks import acks_for, encode_acks, pace_only
+from cloud.ingest.doubt import fleet_time
 from cloud.ingest.flow import Message, WaitingList, WriterLimit, pace_for
 from cloud.ingest.late import LateWindows
 from cloud.ingest.ledger import Ledger
@@ -170,6 +171,17 @@ class TelemetryIngest:
     async def _read(self, flush: Flush) -> None:
         await self._directory.refresh()
         now = self._context.now()
+        await self._read_at(flush, now)
+        doubt = fleet_time(flush.routes, flush.readings, now)
+        if doubt is not None:
+            self._counts["clock_doubted"] += 1
+            log.error("clock_doubted", behind_s=round(doubt - now, 1))
+            await self._read_at(flush, doubt)
+        for reading in flush.readings:
+            for found in reading.errors:
+                self._counts[f"rejected_{found.reason}"] += 1
+
+    async def _read_at(self, flush: Flush, now: float) -> None:
         flush.routes, flush.readings, flush.rows = [], [], []
         flush.late = late = LateWindows(now, self._context.config.timeseries.rollup_delay_s)
         read, route_of = self.reader.read, self._directory.route
@@ -185,13 +197,11 @@ class TelemetryIngest:
             except ProtocolError as error:
                 reading = Reading(errors=[error])
             if (reading.seq > MAX_SEQUENCE or not oldest <= reading.sent <= newest) and reading.epoch:
-                reading = Reading(errors=[self._implausible(reading, now)])
+                reading = Reading(sent=reading.sent, lane=reading.lane, errors=[self._implausible(reading, now)])
             if route is not None and reading.rows:
                 flush.rows += reading.rows
                 if reading.oldest_ms < late.before_ms:
                     late.note(route.home, reading.rows)
-            for found in reading.errors:
-                self._counts[f"rejected_{found.reason}"] += 1
             flush.routes.append(route)
             flush.readings.append(reading)
 

@@ -45,6 +45,7 @@ def add_fleet(commands: Any, broker: argparse.ArgumentParser) -> None:
     fleet.add_argument("--outage", type=_span, default=0.0, metavar="TIME", help="start with this outage's back-log")
     fleet.add_argument("--outage-interval", type=_span, default=60.0, metavar="TIME", help="between its batches")
     fleet.add_argument("--alarms", type=float, default=0.0, metavar="RATE", help="alarms a second, of random homes")
+    fleet.add_argument("--resend", type=_span, default=15.0, metavar="TIME", help="send again after so long")
     fleet.add_argument("--births", action="store_true", help="every home says that it is online")
     fleet.add_argument("--prefix", default="gw-f", help="gateways are PREFIX000000 … (default gw-f)")
     fleet.add_argument("--alarm-log", type=Path, metavar="FILE", help="write a line HOME TIME for every alarm")
@@ -75,6 +76,7 @@ def run_fleet(options: argparse.Namespace) -> int:
             backlog=int(options.outage // options.outage_interval),
             backlog_every_s=options.outage_interval,
             alarms_per_s=options.alarms,
+            resend_s=options.resend,
             prefix=options.prefix,
             births=options.births,
             seed=options.seed,

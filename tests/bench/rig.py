@@ -55,10 +55,11 @@ class Rig:
         self.spawn("mosquitto", [mosquitto_program(), "-c", str(self.folder / "mosquitto.conf")])
         wait_for_port(self.broker_port)
 
-    def start_influx(self) -> None:
-        """InfluxDB 1.8.10."""
-        (self.folder / "influx").mkdir(exist_ok=True)
-        self.influx = InfluxServer(self.folder / "influx")
+    def start_influx(self, folder: Path | None = None, *, auth: bool = False) -> None:
+        """InfluxDB 1.8.10, with its data in `folder`/influx."""
+        place = (folder or self.folder) / "influx"
+        place.mkdir(exist_ok=True)
+        self.influx = InfluxServer(place, auth=auth)
         self.influx.start()
 
     def configure(self, *, share_group: str | None = None, more: str = "") -> Path:
