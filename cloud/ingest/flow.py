@@ -11,8 +11,9 @@ from cloud.config import Ingest
 Message = tuple[str, bytes]
 """Topic, payload."""
 
-_SLOW_PACE = 0.2
-_EASY_PACE = 1.0
+_SLOWEST = 0.01
+_WHILE_FAILING = 0.2
+_FASTEST = 4.0
 _EVERY_OK = 8
 _SLOWER = 2.5
 
@@ -135,8 +136,27 @@ class WriterLimit:
         self.limit, self._good = 1, 0
 
 
-def pace_for(fill: float, failing: bool) -> float | None:
-    """Back-log batches a second a gateway may send; None is no bound."""
-    if failing or fill > 0.8:
-        return _SLOW_PACE
-    return _EASY_PACE if fill > 0.5 else None
+class Pace:
+    """Back-log batches a second asked of each gateway; None is no bound.
+
+    Less by a third a second while the waiting list is more than half full, more by a seventh while it is less than a
+    quarter full (by half while it is nearly empty), little while a store is away. It acts on how many gateways there happen to be.
+    """
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self._changed_at = 0.0
+
+    def update(self, fill: float, *, failing: bool = False) -> float | None:
+        """The pace at this moment."""
+        now = time.monotonic()
+        if failing:
+            self.value = min(_WHILE_FAILING, self.value or _WHILE_FAILING)
+        elif now - self._changed_at >= 1.0:
+            self._changed_at = now
+            if fill > 0.5:
+                self.value = max(_SLOWEST, (1.0 if self.value is None else self.value) * 0.67)
+            elif fill < 0.25 and self.value is not None:
+                faster = self.value * (1.14 if fill > 0.1 else 1.5)
+                self.value = faster if faster < _FASTEST else None
+        return self.value

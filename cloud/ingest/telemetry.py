@@ -24,7 +24,7 @@ from cloud.db.engine import TRANSIENT
 from cloud.ingest import quarantine
 from cloud.ingest.acks import acks_for, encode_acks, pace_only
 from cloud.ingest.doubt import fleet_time
-from cloud.ingest.flow import Message, WaitingList, WriterLimit, pace_for
+from cloud.ingest.flow import Message, Pace, WaitingList, WriterLimit
 from cloud.ingest.late import LateWindows
 from cloud.ingest.ledger import Ledger
 from cloud.ingest.reading import BatchReader, Reading, Row
@@ -75,6 +75,7 @@ class TelemetryIngest:
         self.ledger = Ledger()
         self.waiting_list = WaitingList(limits)
         self.writers = WriterLimit(limits.max_writers)
+        self.pace = Pace()
         self.store_problem: str | None = None
 
     def take(self, topic: str, payload: bytes, _retained: bool) -> None:
@@ -134,7 +135,7 @@ class TelemetryIngest:
                 await self._persist(lambda: self._write(flush), publish, flush)  # noqa: B023
                 await self._persist(lambda: self._settle(flush), publish, flush)  # noqa: B023
                 self.waiting_list.settle(flush.messages)
-                pace = pace_for(self.waiting_list.fill, failing=False)
+                pace = self.pace.update(self.waiting_list.fill)
                 publish(encode_acks(flush.routes, flush.readings, flush.messages, self._context.now(), pace))
                 ACK_LATENCY.observe(time.monotonic() - flush.since)
 
@@ -155,7 +156,7 @@ class TelemetryIngest:
                 self.store_problem = str(error).partition("\n")[0][:300]
                 log.warning("telemetry_waits", waiting=self.waiting, error=self.store_problem)
                 if failures == 1:
-                    pace = pace_for(self.waiting_list.fill, failing=True)
+                    pace = self.pace.update(self.waiting_list.fill, failing=True)
                     publish(pace_only(flush.routes, flush.readings, self._context.now(), pace))
                 await asyncio.sleep(min(_BACKOFF_LIMIT_S, 0.25 * 2 ** min(failures, 6)))
 

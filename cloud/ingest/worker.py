@@ -69,6 +69,7 @@ class IngestWorker:
             "telemetry_waiting": lists.held,
             "telemetry_waiting_bytes": lists.held_bytes,
             "telemetry_writers": self.telemetry.writers.limit,
+            "backlog_pace": self.telemetry.pace.value or 0.0,
             "broker_connected": self.control_link.connected and self.telemetry_link.connected,
             "ledger_unmerged": len(self.telemetry.ledger),
             "gaps": self.gaps.known,

@@ -13,7 +13,6 @@ import heapq
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +31,10 @@ _TICK_S = 0.02
 _WINDOW = 4
 _SUBSCRIBE_AT_ONCE = 200
 _NEVER = -2
+_FIRST_CONNECT_S = 15.0
+_LONGEST_RESEND = 8
+_BACKLOG_START_S = 20.0
+"""After an outage homes begin with their back-log at random moments within so long, one batch each."""
 ALARM, LIVE, BACKLOG = 0, 1, 2
 _LANE_NAMES = ("alarm", "live", "backlog")
 _LANE_NUMBERS = {"alarm": ALARM, "live": LIVE, "backlog": BACKLOG}
@@ -80,14 +83,15 @@ class Fleet:
         self._by_topic = {home.ack_topic: home for home in self.homes}
         self._clients: list[gmqtt.Client | None] = [None] * max(1, min(options.connections, options.homes))
         self._out: list[list[bytes]] = [[] for _ in self._clients]
-        self._again: deque[tuple[float, FleetHome, int, int]] = deque()
+        self._again: list[tuple[float, int, int, int, int]] = []
         self._paced: list[tuple[float, int]] = []
         self._sent_at: dict[tuple[int, int, int], float] = {}
         self._packet_id = 0
+        self._backlog_open = 0
 
     async def run(self) -> Accounts:
         """Connect, play, drain, leave. Raises OSError where the broker cannot be reached."""
-        await asyncio.gather(*(self._connect(i) for i in range(len(self._clients))))
+        await asyncio.gather(*(self._first(i) for i in range(len(self._clients))))
         keepers = [asyncio.create_task(self._keep(i)) for i in range(len(self._clients))]
         try:
             await self._play()
@@ -101,6 +105,18 @@ class Fleet:
         return self.accounts
 
     # --- connections --------------------------------------------------------------------------------------------------
+
+    async def _first(self, i: int) -> None:
+        """Connect for the first time; a broker that is just starting is waited for."""
+        end = time.monotonic() + _FIRST_CONNECT_S
+        while True:
+            try:
+                await self._connect(i)
+                return
+            except (OSError, TimeoutError, gmqtt.mqtt.handler.MQTTConnectError):
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(0.3)
 
     async def _connect(self, i: int) -> None:
         options = self.options
@@ -150,8 +166,12 @@ class Fleet:
         begun = time.monotonic()
         for home in self.homes:
             home.backlog_left = options.backlog
+            if options.backlog:
+                spread = min(_BACKLOG_START_S, len(self.homes) / 500)
+                heapq.heappush(self._paced, (begun + self._rng.uniform(0, spread), home.index))
+        self._backlog_open = len(self.homes) * options.backlog
         rate = len(self.homes) / options.interval_s if options.interval_s else 0.0
-        turn = filled = alarms = 0
+        turn = alarms = 0
         next_word = begun + 5
         while True:
             now = time.monotonic()
@@ -167,11 +187,6 @@ class Fleet:
                     alarms += 1
             elif not self._open():
                 break
-            if options.backlog and filled < len(self.homes):  # start them over two seconds, as after a power cut
-                until = min(len(self.homes), int(len(self.homes) * min(1.0, passed / 2 + 0.01)))
-                for home in self.homes[filled:until]:
-                    self._backlog(home, now)
-                filled = until
             self._send_again(now)
             self._flush()
             if now >= next_word:
@@ -182,8 +197,7 @@ class Fleet:
 
     def _open(self) -> bool:
         a = self.accounts
-        waiting = self.options.backlog and any(home.backlog_left for home in self.homes)
-        return bool(a.missing or a.alarms > a.alarms_acknowledged or waiting)
+        return bool(a.missing or a.alarms > a.alarms_acknowledged or self._backlog_open)
 
     def _live(self, home: FleetHome, now: float) -> None:
         self.accounts.made += 1
@@ -196,9 +210,11 @@ class Fleet:
 
     def _backlog(self, home: FleetHome, now: float) -> None:
         options = self.options
-        while home.backlog_left and len(home.unacked[BACKLOG]) < (1 if home.pace else _WINDOW):
+        window = _WINDOW if home.answered and home.pace is None else 1
+        while home.backlog_left and len(home.unacked[BACKLOG]) < window:
             at_ms = int((time.time() - home.backlog_left * options.backlog_every_s) * 1000)
             home.backlog_left -= 1
+            self._backlog_open -= 1
             self.accounts.made += 1
             self._send(home, BACKLOG, at_ms, now)
 
@@ -211,7 +227,7 @@ class Fleet:
         home.unacked[ALARM][seq] = int(wall * 1000)
         home.alarms[seq] = body
         self._sent_at[home.index, ALARM, seq] = now
-        self._again.append((now + self.options.resend_s, home, ALARM, seq))
+        heapq.heappush(self._again, (now + self.options.resend_s, home.index, ALARM, seq, 0))
         self._publish(home, home.alarm_topic, body)
         self.on_alarm(home.index, wall)
 
@@ -220,7 +236,7 @@ class Fleet:
         home.next_seq[lane] = seq + 1
         home.unacked[lane][seq] = at_ms
         self._sent_at[home.index, lane, seq] = now
-        self._again.append((now + self.options.resend_s, home, lane, seq))
+        heapq.heappush(self._again, (now + self.options.resend_s, home.index, lane, seq, 1))
         self._publish(home, home.topic, batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, at_ms))
 
     def _publish(self, home: FleetHome, topic: bytes, body: bytes) -> None:
@@ -230,11 +246,14 @@ class Fleet:
     def _send_again(self, now: float) -> None:
         again = self._again
         while again and again[0][0] <= now:
-            _, home, lane, seq = again.popleft()
+            _, index, lane, seq, times = heapq.heappop(again)
+            home = self.homes[index]
             kept = home.unacked[lane].get(seq)
             if kept is None:
                 continue
-            again.append((now + self.options.resend_s, home, lane, seq))
+            # the second time after twice as long, up to eight times; alarms never wait longer
+            longer = self.options.resend_s * min(_LONGEST_RESEND, 2**times) * self._rng.uniform(0.8, 1.2)
+            heapq.heappush(again, (now + longer, index, lane, seq, times + 1 if times else 0))
             self.accounts.resent += 1
             if lane == ALARM:
                 self._publish(home, home.alarm_topic, home.alarms[seq])
@@ -261,7 +280,7 @@ class Fleet:
         except msgspec.DecodeError:
             self.accounts.unreadable += 1
             return
-        home.pace = ack.pace
+        home.pace, home.answered = ack.pace, True
         now = time.monotonic()
         for entry in ack.ranges:
             if entry.epoch == home.epoch:

@@ -16,6 +16,7 @@ class FleetHome:
         "ack_topic",
         "alarm_topic",
         "alarms",
+        "answered",
         "backlog_left",
         "epoch",
         "held",
@@ -39,6 +40,8 @@ class FleetHome:
         """Live batches (time stamps) that wait for room in the window; numbered when they leave."""
         self.backlog_left = 0
         self.pace: float | None = None
+        self.answered = False
+        """Whether the cloud has said its pace; until then back-log goes one batch at a time."""
 
 
 @dataclass(slots=True)
