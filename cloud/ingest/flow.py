@@ -140,7 +140,8 @@ class Pace:
     """Back-log batches a second asked of each gateway; None is no bound.
 
     Less by a third a second while the waiting list is more than half full, more by a seventh while it is less than a
-    quarter full (by half while it is nearly empty), little while a store is away. It acts on how many gateways there happen to be.
+    quarter full (by half while it is nearly empty), little while a store is away. So it comes to what the platform can
+    take, however many gateways there are.
     """
 
     def __init__(self) -> None:

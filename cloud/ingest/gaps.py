@@ -76,6 +76,7 @@ class GapWatch:
         proven = (await self._store.delivered(gateway, now - keep, now + 86_400)).get((epoch, Lane(lane)), [])
         inside = [(max(a, first), min(b, last)) for a, b in proven if a <= last and b >= first]
         missing = _without(first, last, inside)
+        new = 0
         async with self._context.work() as work:
             await merge(work, {(gateway, epoch, lane): inside} if inside else {})
             known = await work.one(
@@ -88,10 +89,10 @@ class GapWatch:
                 )
                 row = {"id": name, "gateway_id": gateway, "payload": encode(command), "created_at": now}
                 row |= {"expires_at": command.expires_at, "state": "waiting"}
-                await insert_new(work.connection, commands, row)
-        if missing:
+                new += await insert_new(work.connection, commands, row)
+        if new:
             log.warning("gap_asked_for", gateway=gateway, epoch=epoch, lane=lane, ranges=missing[:10])
-        return len(missing)
+        return new
 
 
 def _without(first: int, last: int, held: list[SeqRange]) -> list[SeqRange]:

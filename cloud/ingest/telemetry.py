@@ -23,7 +23,7 @@ from cloud.context import Context
 from cloud.db.engine import TRANSIENT
 from cloud.ingest import quarantine
 from cloud.ingest.acks import acks_for, encode_acks, pace_only
-from cloud.ingest.doubt import fleet_time
+from cloud.ingest.doubt import FleetClock
 from cloud.ingest.flow import Message, Pace, WaitingList, WriterLimit
 from cloud.ingest.late import LateWindows
 from cloud.ingest.ledger import Ledger
@@ -76,6 +76,7 @@ class TelemetryIngest:
         self.waiting_list = WaitingList(limits)
         self.writers = WriterLimit(limits.max_writers)
         self.pace = Pace()
+        self.fleet_clock = FleetClock()
         self.store_problem: str | None = None
 
     def take(self, topic: str, payload: bytes, _retained: bool) -> None:
@@ -173,7 +174,8 @@ class TelemetryIngest:
         await self._directory.refresh()
         now = self._context.now()
         await self._read_at(flush, now)
-        doubt = fleet_time(flush.routes, flush.readings, now)
+        self.fleet_clock.note(flush.routes, flush.readings)
+        doubt = self.fleet_clock.contradicting(flush.readings, now)
         if doubt is not None:
             self._counts["clock_doubted"] += 1
             log.error("clock_doubted", behind_s=round(doubt - now, 1))

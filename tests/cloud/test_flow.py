@@ -8,8 +8,7 @@ import time
 import pytest
 
 from cloud.config import Ingest
-from cloud.ingest import flow
-from cloud.ingest.doubt import fleet_time
+from cloud.ingest.doubt import FleetClock
 from cloud.ingest.flow import Pace, WaitingList, WriterLimit
 from cloud.ingest.reading import Reading
 from cloud.registry.gateways import Route
@@ -86,16 +85,15 @@ async def test_writers_adapt() -> None:
 def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slower while the list fills, faster when it empties, no bound in the end; little while a store is away."""
     now = 1_000.0
-    monkeypatch.setattr(flow.time, "monotonic", lambda: now)
+    monkeypatch.setattr("cloud.ingest.flow.time.monotonic", lambda: now)
     pace = Pace()
     assert pace.update(0.1) is None
-    slower = []
+    slower: list[float] = []
     for _ in range(5):
         now += 1
-        slower.append(pace.update(0.9))
-    assert slower == sorted(slower, key=float, reverse=True)
-    assert slower[-1] is not None
-    assert slower[-1] < 0.2
+        slower.append(pace.update(0.9) or 0.0)
+    assert slower == sorted(slower, reverse=True)
+    assert 0 < slower[-1] < 0.2
     now += 0.5
     assert pace.update(0.9) == slower[-1]
     steps = 0
@@ -126,4 +124,10 @@ def _live(number: int, sent: float, reason: Reason | None = Reason.IN_FUTURE) ->
 def test_whose_clock_is_wrong(sent: list[float], reason: Reason, expected: float | None) -> None:
     """The district's time is believed only where enough gateways agree with each other and not with us."""
     routes, readings = zip(*(_live(i, at, reason) for i, at in enumerate(sent)), strict=True)
-    assert fleet_time(routes, readings, 1_000.0) == expected
+    clock = FleetClock()
+    clock.note(routes, readings)
+    found = clock.contradicting(readings, 1_000.0)
+    assert found == (pytest.approx(expected, abs=5) if expected is not None else None)
+    clock.note(routes[:2], readings[:2])  # a flush with too few gateways: what is known is remembered
+    again = clock.contradicting(readings[:2], 1_000.0)
+    assert (again is None) == (expected is None)

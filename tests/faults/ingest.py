@@ -316,7 +316,7 @@ def run(rounds: int, seed: int, folder: Path, *, patience: bool = True) -> Repor
                 for i in range(rounds):
                     _play(bed, seed + i, report, faults)
                     print(
-                        f"round {i + 1}/{rounds}: lost {report.lost}, doubled {report.doubled}, "
+                        f"round {i + 1}/{rounds} seed {seed + i}: lost {report.lost}, doubled {report.doubled}, "
                         f"wrongly refused {report.wrongly_refused}",
                         file=sys.stderr,
                         flush=True,
