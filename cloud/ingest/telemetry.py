@@ -23,7 +23,7 @@ from cloud.context import Context
 from cloud.db.engine import TRANSIENT
 from cloud.ingest import quarantine
 from cloud.ingest.acks import acks_for, encode_acks, pace_only
-from cloud.ingest.doubt import FleetClock
+from cloud.ingest.doubt import FleetClock, contradicts, refused_for_time
 from cloud.ingest.flow import Message, Pace, WaitingList, WriterLimit
 from cloud.ingest.late import LateWindows
 from cloud.ingest.ledger import Ledger
@@ -175,11 +175,13 @@ class TelemetryIngest:
         now = self._context.now()
         await self._read_at(flush, now)
         self.fleet_clock.note(flush.routes, flush.readings)
-        doubt = self.fleet_clock.contradicting(flush.readings, now)
-        if doubt is not None:
-            self._counts["clock_doubted"] += 1
-            log.error("clock_doubted", behind_s=round(doubt - now, 1))
-            await self._read_at(flush, doubt)
+        if refused_for_time(flush.readings):
+            theirs = self.fleet_clock.now()
+            theirs = theirs if theirs is not None else await self._store.clock()
+            if theirs is not None and contradicts(theirs, now):
+                self._counts["clock_doubted"] += 1
+                log.error("clock_doubted", behind_s=round(theirs - now, 1))
+                await self._read_at(flush, theirs)
         for reading in flush.readings:
             for found in reading.errors:
                 self._counts[f"rejected_{found.reason}"] += 1

@@ -174,6 +174,10 @@ class TimeSeriesStore(Protocol):
         """Every `delivery` entry of batches sent between `start` and `end`, of one home or all, in pieces."""
         ...
 
+    async def clock(self) -> float | None:
+        """The server's time (Unix seconds), right to a second or two; None where it is this machine's own."""
+        ...
+
     async def check(self) -> str | None:
         """None if the store can be used, else one line that says what is wrong with it."""
         ...

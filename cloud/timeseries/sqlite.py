@@ -295,6 +295,10 @@ class SqliteStore:
         )
         yield [Proof(str(h), str(g), str(e), Lane(str(n)), int(str(s)), int(str(at))) for h, g, e, n, s, at in rows]
 
+    async def clock(self) -> float | None:
+        """There is no second clock."""
+        return None
+
     async def check(self) -> str | None:
         """None if the file can be read."""
         try:

@@ -219,6 +219,13 @@ async def test_retention(tmp_path: Path) -> None:
     assert (tmp_path / "series.db").stat().st_size < before / 4
 
 
+async def test_clock(store: TimeSeriesStore) -> None:
+    """A server's clock is a second opinion; the embedded store has none."""
+    found = await store.clock()
+    assert (found is None) == isinstance(store, SqliteStore)
+    assert found is None or abs(found - time.time()) < 5
+
+
 async def test_check_says_nothing_when_well(store: TimeSeriesStore) -> None:
     """A store that works has no problem to name."""
     assert await store.check() is None

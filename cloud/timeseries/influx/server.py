@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -151,6 +152,11 @@ class InfluxServer:
         """The server's version, as it says. Raises StoreError."""
         answer = await self._request("GET", "/ping")
         return str(answer.headers.get("X-Influxdb-Version", "unknown"))
+
+    async def clock(self) -> float | None:
+        """The server's time in Unix seconds; None if its answer has no Date. Raises StoreError."""
+        date = (await self._request("GET", "/ping")).headers.get("Date")
+        return parsedate_to_datetime(date).timestamp() if date else None
 
     # --- databases, buckets, retention --------------------------------------------------------------------------------
 

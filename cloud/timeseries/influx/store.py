@@ -195,6 +195,10 @@ class InfluxStore:
                 tags, lane = s.tags, Lane(s.tags["lane"])
                 yield [Proof(tags["home"], tags["device"], epoch, lane, seq, at) for at, epoch, seq in s.values]
 
+    async def clock(self) -> float | None:
+        """The server's time, from the Date of an answer."""
+        return await self.server.clock()
+
     async def check(self) -> str | None:
         """None if the server can be used, else the first thing that is wrong."""
         try:
