@@ -213,10 +213,17 @@ class Breaker:
             except OSError:
                 pass
         self._pause(3)
-        filler.unlink()
-        # InfluxDB 1.8 goes on refusing writes to the segment it could not write until it is started again.
+        # As docs/operations.md tells: InfluxDB 1.8 cuts off a half-written entry when it starts, but goes on writing
+        # behind the place where it was, and at its next start takes all of that for torn. So no one writes until it
+        # has been started twice.
+        self._bed.proxy.refuses = True
         self._bed.influx.stop()
+        filler.unlink()
+        for _ in range(2):
+            self._bed.influx.start()
+            self._bed.influx.stop()
         self._bed.influx.start()
+        self._bed.proxy.refuses = False
 
     def _slow_store(self) -> None:
         self._bed.proxy.delay_s = self._rng.choice((0.5, 1.5, 4.0))  # the last is beyond the client's patience

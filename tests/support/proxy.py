@@ -16,6 +16,8 @@ class SlowProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.delay_s = 0.0
+        self.refuses = False
+        """While set, every connection is closed at once."""
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -25,6 +27,9 @@ class SlowProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self.refuses:
+                client.close()
+                continue
             try:
                 server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
                 server.settimeout(None)

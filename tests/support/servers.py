@@ -82,7 +82,7 @@ def influxd_program() -> Path:
 class InfluxServer:
     """An InfluxDB 1.8 that can be stopped and started again on the same port and data."""
 
-    def __init__(self, folder: Path, *, auth: bool = False) -> None:
+    def __init__(self, folder: Path, *, auth: bool = False, index: str = "inmem") -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -95,7 +95,7 @@ bind-address = "127.0.0.1:{free_port()}"
 [data]
   dir = "{folder}/data"
   wal-dir = "{folder}/wal"
-  index-version = "tsi1"
+  index-version = "{index}"
   max-values-per-tag = 0
   max-series-per-database = 0
 [http]
