@@ -13,13 +13,14 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.api import homes, hooks, incidents, pages, problems, sessions, stream
+from cloud.api import homes, hooks, incidents, pages, platform, problems, sessions, stream
 from cloud.api.models import Health
 from cloud.api.sessions import Guessing, own_page_only
 from cloud.config import read_secret
 from cloud.context import Context
 from cloud.db.schema import gateways
 from cloud.notify.webhook import secret_key
+from cloud.supervision.platform import live_roles
 from cloud.timeseries.base import TimeSeriesStore
 
 CONSOLE = Path(__file__).resolve().parents[1] / "web" / "dist"
@@ -53,7 +54,7 @@ def build_app(context: Context, store: TimeSeriesStore, stopping: asyncio.Event 
     app.state.inbound_key = secret_key(read_secret(secret)) if secret else None
     problems.install(app)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(own_page_only)])
-    for part in (sessions, incidents, homes, stream):
+    for part in (sessions, incidents, homes, platform, stream):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(hooks.router)
@@ -89,12 +90,14 @@ def _health() -> APIRouter:
 
     @router.get("/readyz", operation_id="ready", responses={503: {"model": Health}})
     async def ready(request: Request, response: Response) -> Health:
-        """Whether database and time series answer; 503 names what does not."""
+        """Whether database and time series answer and every role is filled; 503 names what is not."""
         found: list[str] = []
         context: Context = request.app.state.context
         try:
             async with context.look() as work:
                 await work.one(select(gateways.c.id).limit(1))
+                down = {"ingest", "dispatch"} - await live_roles(work)
+                found += [f"no process fills the role {role}" for role in sorted(down)]
         except (SQLAlchemyError, OSError) as error:
             found.append(f"database: {str(error).partition(chr(10))[0]}")
         store: TimeSeriesStore = request.app.state.store

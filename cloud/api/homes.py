@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import func, or_, select
@@ -15,7 +15,9 @@ from cloud.context import Context
 from cloud.db.schema import contacts, gateways, homes, incidents, residents, responders
 from cloud.incidents.queries import resident_view
 from cloud.incidents.states import State
-from cloud.timeseries.base import TimeSeriesStore
+from cloud.supervision.platform import PLATFORM
+from cloud.timeseries.base import Resolution, TimeSeriesStore
+from cloud.timeseries.thinning import resolution_for
 from protocols.metrics import METRICS
 
 router = APIRouter(responses=RESPONSES)
@@ -37,7 +39,7 @@ async def list_homes(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[dict[str, Any]]:
     """Homes whose resident's name, address or id holds `q`."""
-    statement = select(homes).order_by(homes.c.id).limit(limit)
+    statement = select(homes).where(homes.c.id != PLATFORM).order_by(homes.c.id).limit(limit)
     if text := q.strip():
         like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         named = select(residents.c.home_id).where(residents.c.name.like(like, escape="\\"))
@@ -87,8 +89,11 @@ async def series(
     start: Annotated[float, Query(ge=0, le=4_102_444_800, allow_inf_nan=False)],
     end: Annotated[float, Query(ge=0, le=4_102_444_800, allow_inf_nan=False)],
     max_points: Annotated[int, Query(ge=2, le=5_000)] = 1_000,
+    resolution: Literal["auto", "raw", "15min", "1d"] = "auto",
 ) -> list[Any]:
-    """Values over time, thinned to at most `max_points` a series."""
+    """Values over time, thinned to at most `max_points` a series. `auto` takes raw values for up to two days, windows
+    of 15 minutes for up to sixty, days beyond; windows come with their extremes.
+    """
     await _may_see(context, user, home_id)
     names = list(dict.fromkeys(name for name in metrics.split(",") if name))
     unknown = [name for name in names if name not in METRICS]
@@ -96,7 +101,10 @@ async def series(
         raise ApiError(422, "malformed", f"metrics: 1 to {_MAX_METRICS} known names, not {unknown[:3] or names[:3]}")
     if not 0 < end - start <= _MAX_SPAN_S:
         raise ApiError(422, "malformed", f"end: must lie after start, by at most {_MAX_SPAN_S:.0f} s")
-    return list(await _store(request).range(home_id, names, start, end, max_points=max_points))
+    raw_days = context.config.timeseries.raw_retention_days
+    chosen = resolution_for(start, end, context.now(), raw_days) if resolution == "auto" else Resolution(resolution)
+    found = await _store(request).range(home_id, names, start, end, max_points=max_points, resolution=chosen)
+    return list(found)
 
 
 @router.get("/responders", operation_id="listResponders", response_model=list[Responder], tags=["people"])

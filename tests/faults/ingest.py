@@ -205,11 +205,10 @@ class Breaker:
     def _disk_full(self) -> None:
         assert self._bed.disk is not None
         filler = self._bed.disk / "filler"
-        with filler.open("wb") as file:
+        with filler.open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"\0" * 65_536)
-                    file.flush()
             except OSError:
                 pass
         self._pause(3)
