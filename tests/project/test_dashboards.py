@@ -19,7 +19,7 @@ from protocols.metrics import METRICS, Measurement
 from tests.support.mosquitto import free_port
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
-_COUNTED = [
+_COUNTED = (
     "telemetry_batches",
     "telemetry_overflow",
     "telemetry_duplicates",
@@ -28,7 +28,7 @@ _COUNTED = [
     "control_store_error",
     "ledger_error",
     "clock_doubted",
-]
+)
 
 
 def _queries(name: str, key: str) -> list[str]:
@@ -46,7 +46,8 @@ async def test_prometheus_panels_name_what_is_served(context: Context, tmp_path:
     counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 1) | {"rejected_malformed": 1})
     stop = metrics.serve("127.0.0.1", port, {"ingest": counts}, lambda: worker.gauges() | job.gauges())
     try:
-        served = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        async with httpx.AsyncClient(trust_env=False) as client:
+            served = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     finally:
         stop()
         await store.close()
