@@ -90,21 +90,24 @@ def _health() -> APIRouter:
 
     @router.get("/readyz", operation_id="ready", responses={503: {"model": Health}})
     async def ready(request: Request, response: Response) -> Health:
-        """Whether database and time series answer and every role is filled; 503 names what is not."""
+        """Whether this process can answer: database and time series do, else 503 names which not.
+
+        A role that nobody fills is named, and is no reason to take the console away from its operators.
+        """
         found: list[str] = []
+        missing: list[str] = []
         context: Context = request.app.state.context
         try:
             async with context.look() as work:
                 await work.one(select(gateways.c.id).limit(1))
-                down = {"ingest", "dispatch"} - await live_roles(work)
-                found += [f"no process fills the role {role}" for role in sorted(down)]
+                missing = sorted({"ingest", "dispatch"} - await live_roles(work))
         except (SQLAlchemyError, OSError) as error:
             found.append(f"database: {str(error).partition(chr(10))[0]}")
         store: TimeSeriesStore = request.app.state.store
         if (problem := await store.check()) is not None:
             found.append(f"time series: {problem}")
         response.status_code = 503 if found else 200
-        return Health(ready=not found, problems=found)
+        return Health(ready=not found, problems=found, missing_roles=missing)
 
     return router
 

@@ -286,10 +286,11 @@ class Note(Asked):
 
 
 class Health(View):
-    """Whether this process can do its work; `problems` names what it cannot."""
+    """Whether this process can do its work; `problems` names what it cannot, `missing_roles` what nobody does."""
 
     ready: bool
     problems: list[str]
+    missing_roles: list[str]
 
 
 class Inbound(BaseModel):
