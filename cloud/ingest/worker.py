@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 _GATHER_S = 0.004
 _WATCH_S = 15.0
+_LASTING_S = 15.0
 
 
 class IngestWorker:
@@ -36,6 +38,7 @@ class IngestWorker:
         directory = GatewayDirectory(context)
         self.telemetry = TelemetryIngest(context, store, directory, self.counts)
         self.control = ControlIngest(context, directory, self.counts)
+        self._since: dict[str, float] = {}
         self.gaps = GapWatch(context, store)
         broker = context.config.broker
         name = f"anju-ingest-{uuid.uuid4().hex[:8]}"
@@ -58,9 +61,14 @@ class IngestWorker:
             group.create_task(self._watch("rejections", lambda: watch_rejections(self._context)))
 
     def problems(self) -> list[str]:
-        """What is wrong with what this worker stands on, as causes of incidents."""
-        found = ["timeseries_unavailable"] if self.telemetry.store_problem else []
-        return found if self.control_link.connected else [*found, "broker_unavailable"]
+        """What is wrong with what this worker stands on, as causes of incidents, once it has lasted a while."""
+        now = time.monotonic()
+        holding = {
+            "timeseries_unavailable": self.telemetry.store_problem is not None,
+            "broker_unavailable": not self.control_link.connected,
+        }
+        self._since = {cause: self._since.get(cause, now) for cause, holds in holding.items() if holds}
+        return [cause for cause, since in self._since.items() if now - since >= _LASTING_S]
 
     def gauges(self) -> dict[str, float]:
         """Levels of this moment."""

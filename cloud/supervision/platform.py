@@ -50,7 +50,9 @@ async def watch(work: Work) -> None:
     alive = [row for row in rows if row["stopped_at"] is None and row["seen_at"] > work.now - limit]
     wanted: dict[str, bool] = {}
     for role in {role for row in rows for role in row["roles"].split(",")}:
-        wanted[f"role_down:{role}"] = not any(role in row["roles"].split(",") for row in alive)
+        fills = [row for row in rows if role in row["roles"].split(",")]
+        # One that was stopped counts for a while: a restart is no incident.
+        wanted[f"role_down:{role}"] = max(row["seen_at"] for row in fills) <= work.now - limit
     for cause in ("timeseries_unavailable", "broker_unavailable"):
         wanted[cause] = any(cause in row["problems"] for row in alive)
     for cause, holds in sorted(wanted.items()):

@@ -221,6 +221,11 @@ async def test_the_platform_watches_itself(context: Context, clock: ManualClock)
     await supervise(context)
     assert await _causes(context) == []
     await replacement.beat([], stopped=True)
+    await other.beat([])
+    await supervise(context)
+    assert await _causes(context) == []  # a restart is no incident
+    clock.now += 61
+    await other.beat([])
     await supervise(context)
     assert await _causes(context) == ["role_down:ingest"]
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,10 @@ class Bed:
             "[metrics]\nport = 0\n"
         )
         bench.tool("migrate")
+
+    def close(self) -> None:
+        """Break the connections to the store."""
+        self.proxy.close()
 
     def start_worker(self, name: str) -> None:
         """A worker whose clock can be put off."""
@@ -319,10 +324,10 @@ def run(rounds: int, seed: int, folder: Path, *, patience: bool = True, only: Se
     if disk is None:
         report.notes.append("disk_full left out: no right to mount a small file system here")
     try:
-        with rig(folder, influx=False, with_postgres=True) as bench:
+        with ExitStack() as stack, rig(folder, influx=False, with_postgres=True) as bench:
             bench.start_influx(disk or folder, auth=True)
             try:
-                bed = Bed(bench, disk)
+                bed = stack.enter_context(closing(Bed(bench, disk)))
                 for i in range(rounds):
                     _play(bed, seed + i, report, faults)
                     print(
@@ -331,9 +336,9 @@ def run(rounds: int, seed: int, folder: Path, *, patience: bool = True, only: Se
                         file=sys.stderr,
                         flush=True,
                     )
-                bed.proxy.close()
             finally:
                 bench.stop()
+                stack.close()
     finally:
         if disk is not None:
             subprocess.run(["umount", str(disk)], check=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 
@@ -19,7 +20,14 @@ class SlowProxy:
         self.refuses = False
         """While set, every connection is closed at once."""
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -37,8 +45,12 @@ class SlowProxy:
                 client.close()
                 continue
             self._open |= {client, server}
-            threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
+            if self._closed:
+                client.close()
+                server.close()
+                return
+            self._start(self._forward, client, server, True)
+            self._start(self._forward, server, client, False)
 
     def _forward(self, source: socket.socket, sink: socket.socket, delayed: bool) -> None:
         try:
@@ -56,8 +68,14 @@ class SlowProxy:
                 self._open.discard(end)
 
     def close(self) -> None:
-        """Stop listening and break all connections."""
+        """Stop listening, break all connections, and wait for the threads."""
+        self._closed = True
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for end in list(self._open):
             with suppress(OSError):
-                end.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        for thread in self._threads:
+            thread.join(10)
