@@ -17,6 +17,7 @@ from cloud.timeseries.base import StoreError
 
 _CHUNK = 10_000
 _DAY_S = 86_400
+_STREAM_READ_S = 600.0
 
 
 class Refused(Exception):  # noqa: N818 - not an error of the server, an answer about lines
@@ -95,7 +96,7 @@ class InfluxServer:
             words = str(error.message or error.reason or "")[:500]
             raise _meaning(self.config.url, error.status or 0, words) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise StoreError(f"{self.config.url}: {error or type(error).__name__}") from error
+            raise StoreError(f"{self.config.url}: {str(error) or type(error).__name__}") from error
 
     async def query(self, statements: Sequence[str]) -> list[list[Series]]:
         """The series of each statement, in one request. Raises StoreError."""
@@ -112,7 +113,9 @@ class InfluxServer:
         """The series of one statement piece by piece, for answers of any size. Raises StoreError."""
         values = {"q": statement, "chunked": "true", "chunk_size": str(_CHUNK), **self._place()}
         try:
-            async with self._opened().stream("POST", "/query", data=values) as answer:
+            # Before the first piece the server looks through all series: a district's take minutes.
+            patient = httpx.Timeout(self.config.timeout_s, read=_STREAM_READ_S)
+            async with self._opened().stream("POST", "/query", data=values, timeout=patient) as answer:
                 if answer.status_code != 200:
                     await answer.aread()
                     raise StoreError(f"{self.config.url}: {answer.status_code} {answer.text[:300]}")
@@ -121,7 +124,7 @@ class InfluxServer:
                         for result in self._checked(_decode(line)).results:
                             yield result.series
         except httpx.HTTPError as error:
-            raise StoreError(f"{self.config.url}: {error or type(error).__name__}") from error
+            raise StoreError(f"{self.config.url}: {str(error) or type(error).__name__}") from error
 
     def _place(self) -> dict[str, str]:
         return {"db": self.config.database, "rp": self.config.retention_policy, "epoch": "ms"}
@@ -137,7 +140,7 @@ class InfluxServer:
         try:
             answer = await self._opened().request(method, path, data=data, **more)
         except httpx.HTTPError as error:
-            raise StoreError(f"{self.config.url}: {error or type(error).__name__}") from error
+            raise StoreError(f"{self.config.url}: {str(error) or type(error).__name__}") from error
         if answer.status_code >= 300 and not (missing_is_fine and answer.status_code == 404):
             raise StoreError(f"{self.config.url}: {answer.status_code} {answer.text[:300].strip()}")
         return answer
