@@ -201,7 +201,9 @@ class Fleet:
 
     def _live(self, home: FleetHome, now: float) -> None:
         self.accounts.made += 1
-        home.held.append(int(time.time() * 1000))
+        # Two batches of a home never share a time stamp, or the second would overwrite the first.
+        home.last_ms = max(int(time.time() * 1000), home.last_ms + 1)
+        home.held.append(home.last_ms)
         self._fill(home, now)
 
     def _fill(self, home: FleetHome, now: float) -> None:

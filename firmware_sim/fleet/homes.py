@@ -21,6 +21,7 @@ class FleetHome:
         "epoch",
         "held",
         "index",
+        "last_ms",
         "next_seq",
         "pace",
         "topic",
@@ -40,6 +41,7 @@ class FleetHome:
         """Live batches (time stamps) that wait for room in the window; numbered when they leave."""
         self.backlog_left = 0
         self.pace: float | None = None
+        self.last_ms = 0
         self.answered = False
         """Whether the cloud has said its pace; until then back-log goes one batch at a time."""
 

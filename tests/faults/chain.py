@@ -69,7 +69,8 @@ class Round:
         infos: list[mqtt.MQTTMessageInfo] = []
         step = frames = 0
         while (now := time.time() - self.began) < _PLAY_S or not (back and pressed):
-            at = time.time()
+            # To the millisecond, as it is stored: a half would be rounded here one way and at home the other.
+            at = round(time.time(), 3)
             value = 60 + rng.randrange(100) / 2
             self.sent[round(at * 1000)] = value
             infos.append(devices.publish(*pack("oximeter-1", at, heart_rate=(value, "beat/min")), qos=1))
