@@ -13,18 +13,15 @@ from dataclasses import dataclass, field
 import gmqtt
 from gmqtt.mqtt.constants import MQTTv311
 
+from firmware_sim.alarms import sos_event
 from protocols.delivery import Sender
 from protocols.errors import ProtocolError
 from protocols.identifiers import uuid7
 from protocols.telemetry import pack_readings
 from protocols.topics import Down, Up, down, up
 from protocols.wire import (
-    AlarmEvent,
-    AlarmKind,
-    AlarmState,
     Clock,
     Lane,
-    Priority,
     Reply,
     ReplyStatus,
     Status,
@@ -187,24 +184,7 @@ class LightHome:
         alarm_id = uuid7(now, self.rng)
         self._offer(
             Lane.ALARM,
-            lambda seq: encode(
-                AlarmEvent(
-                    v=1,
-                    alarm_id=alarm_id,
-                    epoch=self.epoch,
-                    seq=seq,
-                    kind=AlarmKind.SOS,
-                    priority=Priority.HIGH,
-                    state=AlarmState.RAISED,
-                    at=now,
-                    clock=Clock.SYNCED,
-                    reason="button_pressed",
-                    sent=now,
-                    changed_at=now,
-                    device="sos-1",
-                    room="living_room",
-                )
-            ),
+            lambda seq: encode(sos_event(alarm_id, self.epoch, seq, now)),
         )
         return alarm_id
 

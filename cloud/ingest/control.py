@@ -9,6 +9,9 @@ import asyncio
 import time
 import zlib
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +32,7 @@ from protocols.wire import Ack, AckRanges, Lane, Rejection, decode_alarm, decode
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 _Queued = tuple[str, bytes, float]
 """Topic, payload, when it came (monotonic)."""
 _STATUS_END = f"/up/{Up.STATUS}"
@@ -102,26 +106,38 @@ class ControlIngest:
             self._status_came.clear()
             while self._statuses:
                 messages = [self._statuses.popleft() for _ in range(min(len(self._statuses), _STATUSES_AT_ONCE))]
-                while True:
-                    try:
-                        await self._take_statuses(messages, publish)
-                        break
-                    except TRANSIENT as error:
-                        self._counts["control_store_error"] += 1
-                        log.warning("statuses_wait", count=len(messages), error=str(error).partition("\n")[0])
-                        await asyncio.sleep(_RETRY_S)
+                heard: list[tuple[str, bytes, Heard]] = []
+                for message in messages:
+                    one = await self._until_done(partial(self._read_status, *message, publish))
+                    if one is not None:
+                        heard.append(one)
+                await self._until_done(partial(self._accept_statuses, heard, publish))
 
-    async def _take_statuses(self, messages: list[tuple[str, bytes, bool]], publish: Publish) -> None:
-        heard: list[tuple[str, bytes, Heard]] = []
-        for topic, payload, retained in messages:
-            gateway: str | None = None
+    async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do a step again and again while the database is away."""
+        while True:
             try:
-                gateway = parse_up(topic).gateway
-                home = await self._directory.home_of(gateway)
-                if payload:  # an empty one only removes what the broker had retained
-                    heard.append((topic, payload, Heard(gateway, home, decode_status(payload), retained)))
-            except ProtocolError as error:
-                await self._reject(topic, gateway, Up.STATUS, payload, error, publish)
+                return await step()
+            except TRANSIENT as error:
+                self._counts["control_store_error"] += 1
+                log.warning("statuses_wait", count=len(self._statuses), error=str(error).partition("\n")[0])
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read_status(
+        self, topic: str, payload: bytes, retained: bool, publish: Publish
+    ) -> tuple[str, bytes, Heard] | None:
+        gateway: str | None = None
+        try:
+            gateway = parse_up(topic).gateway
+            home = await self._directory.home_of(gateway)
+            if not payload:  # it only removes what the broker had retained
+                return None
+            return topic, payload, Heard(gateway, home, decode_status(payload), retained)
+        except ProtocolError as error:
+            await self._reject(topic, gateway, Up.STATUS, payload, error, publish)
+            return None
+
+    async def _accept_statuses(self, heard: list[tuple[str, bytes, Heard]], publish: Publish) -> None:
         try:
             await self._status.accept([one for _, _, one in heard])
             self._counts["statuses"] += len(heard)
@@ -129,16 +145,18 @@ class ControlIngest:
             raise
         except SQLAlchemyError:
             # One of them holds what the database will never take: alone, the others pass.
-            for topic, payload, one in heard:
-                try:
-                    await self._status.accept([one])
-                    self._counts["statuses"] += 1
-                except TRANSIENT:
-                    raise
-                except SQLAlchemyError as error:
-                    words = str(error).partition("\n")[0]
-                    refused = ProtocolError(Reason.REFUSED_BY_STORE, "status", words)
-                    await self._reject(topic, one.gateway, Up.STATUS, payload, refused, publish)
+            for entry in heard:
+                await self._until_done(partial(self._accept_alone, *entry, publish))
+
+    async def _accept_alone(self, topic: str, payload: bytes, one: Heard, publish: Publish) -> None:
+        try:
+            await self._status.accept([one])
+            self._counts["statuses"] += 1
+        except TRANSIENT:
+            raise
+        except SQLAlchemyError as error:
+            refused = ProtocolError(Reason.REFUSED_BY_STORE, "status", str(error).partition("\n")[0])
+            await self._reject(topic, one.gateway, Up.STATUS, payload, refused, publish)
 
     async def _handle(self, topic: str, payload: bytes, publish: Publish) -> None:
         gateway: str | None = None

@@ -13,14 +13,13 @@ import asyncio
 import bisect
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import accumulate
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.context import Context
-from cloud.db.engine import TRANSIENT
 from cloud.ingest import quarantine
 from cloud.ingest.acks import acks_for, encode_acks, pace_only
 from cloud.ingest.doubt import FleetClock, contradicts, refused_for_time
@@ -41,6 +40,8 @@ PublishMany = Callable[[Iterable[tuple[bytes, bytes]]], bool]
 """(topic, payload) pairs: hands them to the broker at QoS 0; False while there is no connection."""
 
 _BACKOFF_LIMIT_S = 5.0
+_TRIM_SHARE = 64
+"""Quarantine is measured, which reads all of it, whenever a 64th of its limit has been added."""
 _SLICE = 250
 """Messages read without a pause, so that an alarm in the same process never waits for a flush."""
 MAX_SEQUENCE = 10**9
@@ -76,6 +77,7 @@ class TelemetryIngest:
         self.waiting_list = WaitingList(limits)
         self.writers = WriterLimit(limits.max_writers)
         self.pace = Pace()
+        self._untrimmed = 0
         self.fleet_clock = FleetClock()
         self.store_problem: str | None = None
 
@@ -140,17 +142,17 @@ class TelemetryIngest:
                 publish(encode_acks(flush.routes, flush.readings, flush.messages, self._context.now(), pace))
                 ACK_LATENCY.observe(time.monotonic() - flush.since)
 
-    async def _persist(self, step: Callable[[], object], publish: PublishMany, flush: Flush) -> None:
+    async def _persist(self, step: Callable[[], Awaitable[None]], publish: PublishMany, flush: Flush) -> None:
         """Do one step of a flush until it succeeds; meanwhile ask the gateways to go slowly."""
         failures = 0
         while True:
             try:
-                await step()  # type: ignore[misc]
+                await step()
                 if failures:
                     self.store_problem = None
                     log.info("telemetry_goes_on", waiting=self.waiting)
                 return
-            except (StoreError, *TRANSIENT) as error:
+            except (StoreError, SQLAlchemyError, OSError) as error:
                 failures += 1
                 self.writers.failed()
                 self._counts["telemetry_store_error"] += 1
@@ -265,8 +267,10 @@ class TelemetryIngest:
                     route = flush.routes[i]
                     gateway = route.gateway if route is not None else None
                     await quarantine.put_telemetry(work, topic, gateway, payload, flush.readings[i].errors)
-                if bad:
+                self._untrimmed += sum(len(flush.messages[i][1]) for i in bad)
+                if self._untrimmed * _TRIM_SHARE > self._context.config.ingest.quarantine_limit_bytes:
                     await quarantine.trim(work)
+                    self._untrimmed = 0
         add = self.ledger.add
         doubled = 0
         for route, r in zip(flush.routes, flush.readings, strict=True):

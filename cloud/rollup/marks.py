@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import bindparam, delete, func, select, text
 
 from cloud.context import Work
 from cloud.db.schema import rollup_marks as table
@@ -54,9 +54,11 @@ async def marks_of(work: Work, window_at: int, limit: int) -> dict[str, int]:
 
 async def settle(work: Work, window_at: int, done: dict[str, int]) -> None:
     """Remove marks that were not set again since they were read."""
-    for home, version in done.items():
-        own = table.c.window_at == window_at, table.c.home_id == home, table.c.version == version
-        await work.run(delete(table).where(*own))
+    if not done:
+        return
+    own = table.c.home_id == bindparam("home"), table.c.version == bindparam("seen")
+    statement = delete(table).where(table.c.window_at == window_at, *own)
+    await work.connection.execute(statement, [{"home": home, "seen": version} for home, version in done.items()])
 
 
 async def count_marks(work: Work) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy import exists, func, or_, select, update
 
 from cloud.context import Context, Work
 from cloud.db.schema import gateways, homes, incidents, ledger, outage_homes, outages
-from cloud.db.upsert import insert_new
+from cloud.db.upsert import upsert
 from cloud.incidents import technical
 from cloud.incidents.events import record
 from cloud.incidents.states import State
@@ -25,6 +25,7 @@ from cloud.supervision.platform import PLATFORM, ensure_platform, watch
 
 _LOCK = 7_004
 _AT_ONCE = 2_000
+_ROWS_AT_ONCE = 500
 _OUTAGE = "outage:"
 _END_SHARE = 0.1
 _END_AFTER_S = 120.0
@@ -79,14 +80,15 @@ async def _report(work: Work, area: str, rows: list[dict[str, Any]], silent: set
     open_ = await work.one(select(outages).where(outages.c.area == area, outages.c.ended_at.is_(None)))
     window = limits.area_outage_window_s
     if open_ is not None:
-        joining = [row for row in rows if row["offline_since"] >= open_["began_at"] - window]
-        await _join(work, open_, joining)
-        rows = [row for row in rows if row not in joining]
+        since = open_["began_at"] - window
+        await _join(work, open_, [row for row in rows if row["offline_since"] >= since])
+        rows = [row for row in rows if row["offline_since"] < since]
     else:
-        recent = [row for row in rows if row["offline_since"] >= work.now - window - limits.will_grace_s]
+        since = work.now - window - limits.will_grace_s
+        recent = [row for row in rows if row["offline_since"] >= since]
         if len(recent) >= limits.area_outage_homes and await _is_many(work, area, len(recent)):
             await _begin(work, area, recent)
-            rows = [row for row in rows if row not in recent]
+            rows = [row for row in rows if row["offline_since"] < since]
     reported = 0
     for row in rows:
         cause = "gateway_silent" if row["id"] in silent else "gateway_offline"
@@ -121,13 +123,15 @@ async def _join(work: Work, outage: dict[str, Any], rows: list[dict[str, Any]]) 
     for row in rows:
         if row["reported"] is not None:
             await technical.clear_technical(work, row["home_id"], row["reported"], "system")
-        place = {"outage_id": outage["id"], "home_id": row["home_id"]}
-        if not await insert_new(
-            work.connection, outage_homes, {**place, "gateway_id": row["id"], "since": row["offline_since"]}
-        ):
-            again = update(outage_homes).where(*(outage_homes.c[k] == v for k, v in place.items()))
-            await work.run(again.values(back_at=None))
-        mine = update(gateways).where(gateways.c.id == row["id"])
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[begin : begin + _ROWS_AT_ONCE]
+        joined = [
+            {"outage_id": outage["id"], "home_id": r["home_id"], "gateway_id": r["id"], "since": r["offline_since"]}
+            | {"back_at": None}
+            for r in some
+        ]
+        await upsert(work.connection, outage_homes, joined)
+        mine = update(gateways).where(gateways.c.id.in_([row["id"] for row in some]))
         await work.run(mine.values(reported=f"{_OUTAGE}{outage['id']}"))
     if rows:
         homes_out = await _out(work, outage["id"])

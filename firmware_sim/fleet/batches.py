@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from firmware_sim.alarms import sos_event
 from protocols.identifiers import uuid7
-from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, Status, StatusKind, encode
+from protocols.wire import Clock, Status, StatusKind, encode
 
 _RECORDS = (
     '[{"bn":"oximeter-1/","bt":%d,"n":"heart_rate","u":"beat/min","v":%d,"t":%s},'
@@ -59,24 +60,7 @@ def flat(home: int, seq: int, at_ms: int) -> bytes:
 
 def alarm(epoch: str, seq: int, now: float, rng: random.Random) -> bytes:
     """An SOS alarm raised at `now`."""
-    alarm_id = uuid7(now, rng)
-    event = AlarmEvent(
-        v=1,
-        alarm_id=alarm_id,
-        epoch=epoch,
-        seq=seq,
-        kind=AlarmKind.SOS,
-        priority=Priority.HIGH,
-        state=AlarmState.RAISED,
-        at=now,
-        clock=Clock.SYNCED,
-        reason="button_pressed",
-        sent=now,
-        changed_at=now,
-        device="sos-1",
-        room="living_room",
-    )
-    return encode(event)
+    return encode(sos_event(uuid7(now, rng), epoch, seq, now))
 
 
 def status(kind: StatusKind, session: str, epoch: str, now: float) -> bytes:

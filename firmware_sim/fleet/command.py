@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import re
 import resource
@@ -110,6 +109,5 @@ def run_fleet(options: argparse.Namespace) -> int:
 async def _run(fleet: Fleet) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, fleet.stop.set)
+        loop.add_signal_handler(number, fleet.stop.set)
     await fleet.run()

@@ -64,7 +64,9 @@ class InfluxServer:
         self._http: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
-        """Make the connections; nothing is sent yet."""
+        """Make the connections, once; nothing is sent yet."""
+        if self._http is not None:
+            return
         config = self.config
         timeout = int(config.timeout_s * 1000)
         self._writer = InfluxDBClientAsync(config.url, token=self._token, org=config.org or "-", timeout=timeout)
@@ -76,10 +78,12 @@ class InfluxServer:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._writer is not None:
-            await self._writer.close()  # type: ignore[no-untyped-call]
-        if self._http is not None:
-            await self._http.aclose()
+        writer, self._writer = self._writer, None
+        http, self._http = self._http, None
+        if writer is not None:
+            await writer.close()  # type: ignore[no-untyped-call]
+        if http is not None:
+            await http.aclose()
 
     def bucket(self, policy: str) -> str:
         """Name of the bucket of a retention policy, as /api/v2/write of all versions takes it."""

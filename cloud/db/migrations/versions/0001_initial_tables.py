@@ -33,14 +33,28 @@ _TABLES = (
 
 def upgrade() -> None:
     """Create all tables."""
-    _create_1()
-    _create_2()
-    _create_3()
-    _create_4()
+    _alarm_receipts()
+    _homes()
+    _ledger()
+    _quarantine()
+    _responders()
+    _contacts()
+    _gateways()
+    _residents()
+    _commands()
+    _users()
+    _incidents()
+    _sessions()
+    _access_codes()
+    _alarms()
+    _assignments()
+    _inbound_messages()
+    _incident_events()
+    _outbox()
+    _timers()
 
 
-def _create_1() -> None:
-    """alarm_receipts, homes, ledger, quarantine, responders."""
+def _alarm_receipts() -> None:
     op.create_table(
         "alarm_receipts",
         sa.Column("gateway_id", sa.Text(), nullable=False),
@@ -51,6 +65,9 @@ def _create_1() -> None:
         sa.Column("received_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("gateway_id", "epoch", "seq", name=op.f("pk_alarm_receipts")),
     )
+
+
+def _homes() -> None:
     op.create_table(
         "homes",
         sa.Column("id", sa.Text(), nullable=False),
@@ -61,6 +78,9 @@ def _create_1() -> None:
         sa.Column("access_note", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_homes")),
     )
+
+
+def _ledger() -> None:
     op.create_table(
         "ledger",
         sa.Column("gateway_id", sa.Text(), nullable=False),
@@ -71,6 +91,9 @@ def _create_1() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("gateway_id", "epoch", "lane", "first", name=op.f("pk_ledger")),
     )
+
+
+def _quarantine() -> None:
     op.create_table(
         "quarantine",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -90,6 +113,8 @@ def _create_1() -> None:
     with op.batch_alter_table("quarantine", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_quarantine_received_at"), ["received_at"], unique=False)
 
+
+def _responders() -> None:
     op.create_table(
         "responders",
         sa.Column("id", sa.Text(), nullable=False),
@@ -110,8 +135,7 @@ def _create_1() -> None:
         batch_op.create_index(batch_op.f("ix_responders_phone"), ["phone"], unique=False)
 
 
-def _create_2() -> None:
-    """contacts, gateways, residents, commands, users."""
+def _contacts() -> None:
     op.create_table(
         "contacts",
         sa.Column("id", sa.Text(), nullable=False),
@@ -128,6 +152,8 @@ def _create_2() -> None:
         batch_op.create_index(batch_op.f("ix_contacts_home_id"), ["home_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_contacts_phone"), ["phone"], unique=False)
 
+
+def _gateways() -> None:
     op.create_table(
         "gateways",
         sa.Column("id", sa.Text(), nullable=False),
@@ -143,6 +169,8 @@ def _create_2() -> None:
     with op.batch_alter_table("gateways", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_gateways_home_id"), ["home_id"], unique=False)
 
+
+def _residents() -> None:
     op.create_table(
         "residents",
         sa.Column("id", sa.Text(), nullable=False),
@@ -159,6 +187,8 @@ def _create_2() -> None:
     with op.batch_alter_table("residents", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_residents_home_id"), ["home_id"], unique=False)
 
+
+def _commands() -> None:
     op.create_table(
         "commands",
         sa.Column("id", sa.Text(), nullable=False),
@@ -177,6 +207,8 @@ def _create_2() -> None:
     with op.batch_alter_table("commands", schema=None) as batch_op:
         batch_op.create_index("ix_commands_waiting", ["state", "created_at"], unique=False)
 
+
+def _users() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.Text(), nullable=False),
@@ -196,8 +228,7 @@ def _create_2() -> None:
     )
 
 
-def _create_3() -> None:
-    """incidents, sessions, access_codes, alarms, assignments."""
+def _incidents() -> None:
     op.create_table(
         "incidents",
         sa.Column("id", sa.Text(), nullable=False),
@@ -232,6 +263,8 @@ def _create_3() -> None:
             sqlite_where=sa.text("state <> 'closed'"),
         )
 
+
+def _sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("token_hash", sa.Text(), nullable=False),
@@ -244,6 +277,8 @@ def _create_3() -> None:
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_sessions_user_id"), ["user_id"], unique=False)
 
+
+def _access_codes() -> None:
     op.create_table(
         "access_codes",
         sa.Column("code", sa.Text(), nullable=False),
@@ -262,6 +297,8 @@ def _create_3() -> None:
     with op.batch_alter_table("access_codes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_codes_incident_id"), ["incident_id"], unique=False)
 
+
+def _alarms() -> None:
     op.create_table(
         "alarms",
         sa.Column("alarm_id", sa.Text(), nullable=False),
@@ -292,6 +329,8 @@ def _create_3() -> None:
     with op.batch_alter_table("alarms", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_alarms_incident_id"), ["incident_id"], unique=False)
 
+
+def _assignments() -> None:
     op.create_table(
         "assignments",
         sa.Column("id", sa.Text(), nullable=False),
@@ -314,8 +353,7 @@ def _create_3() -> None:
         batch_op.create_index(batch_op.f("ix_assignments_responder_id"), ["responder_id"], unique=False)
 
 
-def _create_4() -> None:
-    """inbound_messages, incident_events, outbox, timers."""
+def _inbound_messages() -> None:
     op.create_table(
         "inbound_messages",
         sa.Column("id", sa.Text(), nullable=False),
@@ -329,6 +367,9 @@ def _create_4() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_messages")),
     )
+
+
+def _incident_events() -> None:
     op.create_table(
         "incident_events",
         sa.Column(
@@ -347,6 +388,8 @@ def _create_4() -> None:
     with op.batch_alter_table("incident_events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_incident_events_incident_id"), ["incident_id"], unique=False)
 
+
+def _outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.Text(), nullable=False),
@@ -372,6 +415,8 @@ def _create_4() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_phone"), ["phone"], unique=False)
         batch_op.create_index("ix_outbox_waiting", ["state", "due_at"], unique=False)
 
+
+def _timers() -> None:
     op.create_table(
         "timers",
         sa.Column("id", sa.Text(), nullable=False),
