@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from cloud.config import load
+from cloud.context import Context
+from cloud.db.engine import Database
+from cloud.incidents.technical import open_technical
+from cloud.supervision.platform import ensure_platform
 from firmware_sim.demo import registry as people
 from firmware_sim.demo.processes import Processes, free_port
 from firmware_sim.demo.system import DemoOptions, DemoSystem, sign_in, wait_for_gateway
@@ -166,4 +173,40 @@ def test_a_lost_server_is_shown(browser: Browser, system: DemoSystem) -> None:
     system.processes.start("cloud", command)
     expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"), timeout=_WAIT_MS)
     expect(page.get_by_text(WORDS["zh"]["lost"])).to_be_hidden(timeout=_WAIT_MS)
+    page.close()
+
+
+async def _open_technical(config: Path, causes: dict[str, str]) -> None:
+    loaded = load(config)
+    context = Context(loaded, Database(loaded.database.url))
+    try:
+        async with context.work() as work:
+            await ensure_platform(work)
+            for cause, home in causes.items():
+                await open_technical(work, home, cause, "system")
+    finally:
+        await context.database.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSystem, lang: str) -> None:
+    """Each names its cause in the operator's language, with the device or district it is about."""
+    words = {
+        "area_outage:lianhua": {"zh": "片区断线 · 莲花", "en": "Area offline · Lianhua"},
+        "timeseries_unavailable": {"zh": "时序数据库不可用", "en": "Time series unavailable"},
+        "role_down:ingest": {"zh": "平台服务停止 · 数据接入", "en": "Platform service down · ingest"},
+        "sensor_battery:door-1": {"zh": "传感器电量低 · door-1", "en": "Sensor battery empty · door-1"},
+    }
+    homes = {cause: "h-demo" if cause.startswith("sensor") else "platform" for cause in words}
+    with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
+        aside.submit(lambda: asyncio.run(_open_technical(system.options.folder / "cloud.toml", homes))).result()
+    problems: list[str] = []
+    page = _open(browser, system, lang, problems)
+    for texts in words.values():
+        expect(page.get_by_test_id("incident-row").filter(has_text=texts[lang]).first).to_be_visible(timeout=_WAIT_MS)
+    page.get_by_test_id("incident-row").filter(has_text=words["area_outage:lianhua"][lang]).first.click()
+    expect(page.get_by_role("heading", level=1).filter(has_text=words["area_outage:lianhua"][lang])).to_be_visible()
+    page.screenshot(path=OUTPUT / f"console-{lang}-technical.png")
+    assert _fits(page)
+    assert problems == []
     page.close()

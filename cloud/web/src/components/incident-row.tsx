@@ -2,7 +2,7 @@
 
 import { now } from "../data/now";
 import type { IncidentSummary } from "../data/types";
-import { age, code, t } from "../i18n";
+import { age, causeText, code, homeName, t } from "../i18n";
 
 interface Props {
   incident: IncidentSummary;
@@ -26,10 +26,12 @@ export function IncidentRow({ incident, selected, onSelect }: Props) {
         <PriorityMark priority={look} />
         <span class="row-main">
           <strong>
-            {code("kind", incident.kind)} {incident.room && `· ${code("room", incident.room)}`}
+            {incident.cause ? causeText(incident.cause) : code("kind", incident.kind)}{" "}
+            {incident.room && `· ${code("room", incident.room)}`}
           </strong>
           <span>
-            {resident ? `${resident.name}，${t("years", { n: resident.age })}` : home.id} · {code("district", home.sub_district)}
+            {resident ? `${resident.name}，${t("years", { n: resident.age })}` : homeName(home.id)}
+            {home.sub_district && ` · ${code("district", home.sub_district)}`}
           </span>
         </span>
         <span class="row-side">

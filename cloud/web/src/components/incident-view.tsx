@@ -4,7 +4,7 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { code, duration, type Key, t } from "../i18n";
+import { causeText, code, duration, t, type Key } from "../i18n";
 import { zh } from "../i18n/zh";
 import { Actions } from "./actions";
 import { Dispatching } from "./dispatching";
@@ -45,7 +45,7 @@ function Head({ incident }: { incident: IncidentDetail }) {
   return (
     <div class={`incident-head head-${look}`}>
       <h1>
-        <PriorityMark priority={look} /> {code("kind", incident.kind)}
+        <PriorityMark priority={look} /> {incident.cause ? causeText(incident.cause) : code("kind", incident.kind)}
         {incident.room && <span> · {code("room", incident.room)}</span>}
         <span class={`state state-${incident.state}`}>{code("state", incident.state)}</span>
       </h1>

@@ -30,6 +30,18 @@ export function code(group: string, value: string): string {
   return key in zh ? t(key as Key) : value.replaceAll("_", " ");
 }
 
+/** What is wrong, of a technical incident: its cause, and what that names behind a colon (device, district, role). */
+export function causeText(cause: string): string {
+  const [kind = "", detail = ""] = cause.split(":", 2);
+  const named = kind === "area_outage" ? code("district", detail) : kind === "role_down" ? code("role", detail) : detail;
+  return named ? `${code("cause", kind)} · ${named}` : code("cause", kind);
+}
+
+/** A home without a resident: the platform itself, or an id. */
+export function homeName(id: string): string {
+  return id === "platform" ? t("home.platform") : id;
+}
+
 /** How long ago `at` (Unix seconds) was, seen from `now`. */
 export function age(at: number, now: number): string {
   const s = Math.max(0, Math.round(now - at));
