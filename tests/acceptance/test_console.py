@@ -12,15 +12,20 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import update
 
 from cloud.config import load
 from cloud.context import Context
 from cloud.db.engine import Database
+from cloud.db.schema import gateways
 from cloud.incidents.technical import open_technical
+from cloud.registry.importer import import_registry
+from cloud.registry.models import Registry
 from cloud.supervision.platform import ensure_platform
 from firmware_sim.demo import registry as people
 from firmware_sim.demo.processes import Processes, free_port
 from firmware_sim.demo.system import DemoOptions, DemoSystem, sign_in, wait_for_gateway
+from firmware_sim.fleet.registry import fleet_registry
 from tests.support.chain import wait_for
 
 OUTPUT = Path(__file__).resolve().parents[2] / "test-output"
@@ -177,13 +182,20 @@ def test_a_lost_server_is_shown(browser: Browser, system: DemoSystem) -> None:
 
 
 async def _open_technical(config: Path, causes: dict[str, str]) -> None:
+    """These causes, and twelve homes of one sub-district gone at once, which the running cloud finds by itself."""
     loaded = load(config)
     context = Context(loaded, Database(loaded.database.url))
+    district = fleet_registry(12)
+    for home in district["homes"]:
+        home["sub_district"] = "lianhua"
     try:
+        await import_registry(context, Registry.model_validate(district))
         async with context.work() as work:
             await ensure_platform(work)
             for cause, home in causes.items():
                 await open_technical(work, home, cause, "system")
+            gone = update(gateways).where(gateways.c.id.like("gw-f%"), gateways.c.offline_since.is_(None))
+            await work.run(gone.values(online=False, offline_since=work.now))
     finally:
         await context.database.close()
 
@@ -193,11 +205,11 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
     """Each names its cause in the operator's language, with the device or district it is about."""
     words = {
         "area_outage:lianhua": {"zh": "片区断线 · 莲花", "en": "Area offline · Lianhua"},
-        "timeseries_unavailable": {"zh": "时序数据库不可用", "en": "Time series unavailable"},
-        "role_down:ingest": {"zh": "平台服务停止 · 数据接入", "en": "Platform service down · ingest"},
+        "alarm_rejected": {"zh": "报警无法读取", "en": "Alarm unreadable"},
         "sensor_battery:door-1": {"zh": "传感器电量低 · door-1", "en": "Sensor battery empty · door-1"},
     }
-    homes = {cause: "h-demo" if cause.startswith("sensor") else "platform" for cause in words}
+    opened = [cause for cause in words if not cause.startswith("area_outage")]
+    homes = {cause: "h-demo" if cause.startswith("sensor") else "h-n001" for cause in opened}
     with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
         aside.submit(lambda: asyncio.run(_open_technical(system.options.folder / "cloud.toml", homes))).result()
     problems: list[str] = []
@@ -206,6 +218,11 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
         expect(page.get_by_test_id("incident-row").filter(has_text=texts[lang]).first).to_be_visible(timeout=_WAIT_MS)
     page.get_by_test_id("incident-row").filter(has_text=words["area_outage:lianhua"][lang]).first.click()
     expect(page.get_by_role("heading", level=1).filter(has_text=words["area_outage:lianhua"][lang])).to_be_visible()
+    listed = page.get_by_test_id("outage-homes")
+    expect(
+        listed.get_by_text({"zh": "12 户中仍有 12 户断线", "en": "12 of 12 homes still offline"}[lang])
+    ).to_be_visible()
+    expect(listed.locator("li")).to_have_count(12)
     page.screenshot(path=OUTPUT / f"console-{lang}-technical.png")
     assert _fits(page)
     assert problems == []

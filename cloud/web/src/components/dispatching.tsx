@@ -7,6 +7,7 @@ import { clock, code, t } from "../i18n";
 export function Dispatching({ incident, mine }: { incident: IncidentDetail; mine: boolean }) {
   const sent = new Set(incident.assignments.filter((a) => a.state !== "declined").map((a) => a.responder.id));
   const open = incident.state !== "closed" && incident.class === "life";
+  if (!open && incident.assignments.length === 0) return null;
   return (
     <section class="panel" data-testid="dispatching">
       {incident.assignments.length > 0 && <h2>{t("incident.assignments")}</h2>}

@@ -4,7 +4,7 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { causeText, code, duration, t, type Key } from "../i18n";
+import { causeText, code, duration, homeName, PLATFORM, t, type Key } from "../i18n";
 import { zh } from "../i18n/zh";
 import { Actions } from "./actions";
 import { Dispatching } from "./dispatching";
@@ -12,11 +12,13 @@ import { EvidencePanel } from "./evidence";
 import { PriorityMark } from "./incident-row";
 import { Contacts } from "./contacts";
 import { Notes } from "./notes";
+import { OutageHomes } from "./outage-homes";
 import { Timeline } from "./timeline";
 import { Vitals } from "./vitals";
 
 export function IncidentView({ incident }: { incident: IncidentDetail }) {
   const mine = incident.claimed_by?.id === me.value?.id;
+  const ofPlatform = incident.home.id === PLATFORM;
   return (
     <section class="incident-view" data-testid="incident">
       <Head incident={incident} />
@@ -24,13 +26,14 @@ export function IncidentView({ incident }: { incident: IncidentDetail }) {
       <Failure />
       <div class="columns">
         <div>
-          <EvidencePanel alarms={incident.alarms} />
-          <Vitals homeId={incident.home.id} at={incident.opened_at} />
+          {incident.cause.startsWith("area_outage:") && <OutageHomes incidentId={incident.id} />}
+          {incident.alarms.length > 0 && <EvidencePanel alarms={incident.alarms} />}
+          {!ofPlatform && <Vitals homeId={incident.home.id} at={incident.opened_at} />}
           <Notes disabled={incident.state === "closed"} />
         </div>
         <div>
           <Dispatching incident={incident} mine={mine} />
-          <Contacts incident={incident} />
+          {!ofPlatform && <Contacts incident={incident} />}
           <Timeline incident={incident} />
         </div>
       </div>
@@ -56,7 +59,7 @@ function Head({ incident }: { incident: IncidentDetail }) {
             {resident.phone && <a href={`tel:${resident.phone}`}>☎ {resident.phone}</a>}
           </>
         )}
-        <span>{home.address}</span>
+        <span>{home.id === PLATFORM ? homeName(home.id) : home.address}</span>
       </p>
       <p class="muted">
         {incident.state === "new" ? t("incident.waiting", { age: duration(incident.opened_at, now.value) }) : <Owner incident={incident} />}

@@ -1,7 +1,7 @@
 /** The incident's event log, newest first: the one history every view is fed from. */
 
 import type { IncidentDetail } from "../data/types";
-import { clock, code, t } from "../i18n";
+import { causeText, clock, code, t } from "../i18n";
 
 export function Timeline({ incident }: { incident: IncidentDetail }) {
   return (
@@ -13,7 +13,7 @@ export function Timeline({ incident }: { incident: IncidentDetail }) {
             <time>{clock(event.at)}</time>
             <span>
               <strong>{code("event", event.kind)}</strong> <span class="muted">{event.actor_name}</span>
-              {event.text && <span class="event-text">{event.text}</span>}
+              {event.text && <span class="event-text">{event.text === incident.cause ? causeText(event.text) : event.text}</span>}
             </span>
           </li>
         ))}

@@ -10,6 +10,7 @@ export type IncidentDetail = Schemas["IncidentDetail"];
 export type Alarm = IncidentDetail["alarms"][number];
 export type Evidence = Alarm["evidence"][number];
 export type Candidate = Schemas["Candidate"];
+export type OutageHome = Schemas["OutageHome"];
 export type Home = Schemas["HomeSummary"];
 export type Series = Schemas["Series"];
 export type Sample = Schemas["Sample"];

@@ -38,8 +38,10 @@ export function causeText(cause: string): string {
 }
 
 /** A home without a resident: the platform itself, or an id. */
+export const PLATFORM = "platform";
+
 export function homeName(id: string): string {
-  return id === "platform" ? t("home.platform") : id;
+  return id === PLATFORM ? t("home.platform") : id;
 }
 
 /** How long ago `at` (Unix seconds) was, seen from `now`. */
