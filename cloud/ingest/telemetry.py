@@ -57,7 +57,8 @@ class Flush:
         self.routes: list[Route | None] = []
         self.readings: list[Reading] = []
         self.rows: list[Row] = []
-        self.late: LateWindows | None = None
+        self.ahead_s = 0.0
+        """How far the time taken for right is ahead of this process's clock."""
 
 
 class TelemetryIngest:
@@ -184,13 +185,13 @@ class TelemetryIngest:
                 self._counts["clock_doubted"] += 1
                 log.error("clock_doubted", behind_s=round(theirs - now, 1))
                 await self._read_at(flush, theirs)
+                flush.ahead_s = theirs - now
         for reading in flush.readings:
             for found in reading.errors:
                 self._counts[f"rejected_{found.reason}"] += 1
 
     async def _read_at(self, flush: Flush, now: float) -> None:
         flush.routes, flush.readings, flush.rows = [], [], []
-        flush.late = late = LateWindows(now, self._context.config.timeseries.rollup_delay_s)
         read, route_of = self.reader.read, self._directory.route
         limits = self._context.config.ingest
         oldest, newest = now - limits.max_age_days * 86_400, now + limits.max_future_s
@@ -207,8 +208,6 @@ class TelemetryIngest:
                 reading = Reading(sent=reading.sent, lane=reading.lane, errors=[self._implausible(reading, now)])
             if route is not None and reading.rows:
                 flush.rows += reading.rows
-                if reading.oldest_ms < late.before_ms:
-                    late.note(route.home, reading.rows)
             flush.routes.append(route)
             flush.readings.append(reading)
 
@@ -258,10 +257,15 @@ class TelemetryIngest:
 
     async def _settle(self, flush: Flush) -> None:
         bad = [i for i, reading in enumerate(flush.readings) if reading.errors]
-        if bad or flush.late:
+        # Only now: while the store was away a window may have closed over rows that were in time when they were read.
+        late = LateWindows(self._context.now() + flush.ahead_s, self._context.config.timeseries.rollup_delay_s)
+        for route, reading in zip(flush.routes, flush.readings, strict=True):
+            if route is not None and reading.rows and reading.oldest_ms < late.before_ms:
+                late.note(route.home, reading.rows)
+        if bad or late:
             async with self._context.work() as work:
-                if flush.late:
-                    await flush.late.put(work)
+                if late:
+                    await late.put(work)
                 for i in bad:
                     topic, payload = flush.messages[i]
                     route = flush.routes[i]

@@ -148,6 +148,23 @@ async def test_late_data_is_rolled_up_again(context: Context, clock: ManualClock
     assert len(day.at) == 1
 
 
+async def test_a_window_that_closes_while_the_store_is_away(
+    context: Context, clock: ManualClock, store: SqliteStore
+) -> None:
+    """Rows that were in time when they were read, and late when they were written, mark their window."""
+    await settle(context)
+    at = clock.now
+    write = store.write
+
+    async def slow(*rows: Any) -> None:
+        clock.now += 2_000
+        await write(*rows)
+
+    store.write = slow  # type: ignore[method-assign]
+    await _ingest(context, store, _batch(at, 1))
+    assert [r["window_at"] for r in await rows_of(context, rollup_marks)] == [quarter_of(at)]
+
+
 async def test_marks_set_meanwhile_survive(context: Context, clock: ManualClock, store: SqliteStore) -> None:
     """Data that comes while its window is being computed again is not forgotten."""
     await settle(context)
