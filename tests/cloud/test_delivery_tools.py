@@ -160,7 +160,7 @@ async def test_a_window_that_closes_while_the_store_is_away(
         clock.now += 2_000
         await write(*rows)
 
-    store.write = slow  # type: ignore[method-assign]
+    store.write = slow  # type: ignore[assignment,method-assign]
     await _ingest(context, store, _batch(at, 1))
     assert [r["window_at"] for r in await rows_of(context, rollup_marks)] == [quarter_of(at)]
 
