@@ -31,6 +31,7 @@ _TICK_S = 0.02
 _WINDOW = 4
 _SUBSCRIBE_AT_ONCE = 200
 _NEVER = -2
+_STAMP_MS = 256
 _FIRST_CONNECT_S = 15.0
 _LONGEST_RESEND = 8
 _BACKLOG_START_S = 20.0
@@ -201,10 +202,16 @@ class Fleet:
 
     def _live(self, home: FleetHome, now: float) -> None:
         self.accounts.made += 1
-        # Two batches of a home never share a time stamp, or the second would overwrite the first.
-        home.last_ms = max(int(time.time() * 1000), home.last_ms + 1)
+        home.last_ms = max(self._stamp(time.time(), LIVE), home.last_ms + _STAMP_MS)
         home.held.append(home.last_ms)
         self._fill(home, now)
+
+    def _stamp(self, at: float, lane: int) -> int:
+        """A time in ms that no other lane, and no fleet of another seed, gives to a batch of the same home.
+
+        Two batches with the same time stamp would be one value in the time series, and the accounts would not agree.
+        """
+        return int(at * 1000) // _STAMP_MS * _STAMP_MS + 2 * (self.options.seed % (_STAMP_MS // 2)) + (lane == BACKLOG)
 
     def _fill(self, home: FleetHome, now: float) -> None:
         while home.held and len(home.unacked[LIVE]) < _WINDOW:
@@ -214,7 +221,7 @@ class Fleet:
         options = self.options
         window = _WINDOW if home.answered and home.pace is None else 1
         while home.backlog_left and len(home.unacked[BACKLOG]) < window:
-            at_ms = int((time.time() - home.backlog_left * options.backlog_every_s) * 1000)
+            at_ms = self._stamp(time.time() - home.backlog_left * options.backlog_every_s, BACKLOG)
             home.backlog_left -= 1
             self._backlog_open -= 1
             self.accounts.made += 1

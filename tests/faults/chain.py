@@ -108,7 +108,12 @@ class Round:
         lost += sum(at not in stored for at in self.sent)
         doubled += sum(at in self.sent and stored[at] != self.sent[at] for at in stored)
         doubled += sum(at not in self.sent for at in stored)
+        # A fall late in the round may be raised only now: what is on flash by now must arrive, and is waited for.
         reported = self._on_flash()
+        try:
+            wait_for("alarms on flash", lambda: set(reported) <= self._ids(operator), _SETTLE_S)
+        except TimeoutError:
+            notes.append("an alarm on flash did not arrive")
         arrived = self._arrived(operator)
         presses = [a for a in arrived if a["kind"] == "sos"]
         lost += not presses
@@ -135,6 +140,12 @@ class Round:
             return False
         ids = {a["alarm_id"] for a in arrived}
         return any(a["kind"] == "sos" for a in arrived) and set(self._on_flash()) <= ids
+
+    def _ids(self, operator: Any) -> set[str]:
+        try:
+            return {alarm["alarm_id"] for alarm in self._arrived(operator)}
+        except httpx.HTTPError:
+            return set()
 
     def _stored(self) -> dict[int, float]:
         async def read() -> dict[int, float]:
