@@ -18,6 +18,7 @@ from cloud import metrics
 from cloud.api.app import build_app
 from cloud.config import CloudConfig, ConfigError
 from cloud.context import Context
+from cloud.db.bell import Bell
 from cloud.db.engine import Database
 from cloud.db.migrate import current_revision, wanted_revision
 from cloud.dispatch.worker import DispatchWorker
@@ -56,7 +57,10 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         found = await current_revision(context.database)
         if found != wanted_revision():
             raise ConfigError(f"the database is at revision {found}, needed is {wanted_revision()}: anju-cloud migrate")
-        jobs: list[Coroutine[Any, Any, None]] = [_open_store(store)]
+        jobs: list[Coroutine[Any, Any, None]] = [
+            _open_store(store),
+            Bell(config.database.url, context.changes).run(),
+        ]
         server: Coroutine[Any, Any, None] | None = None
         parts: dict[str, Counter[str]] = {}
         measures: list[metrics.Gauges] = []

@@ -1,4 +1,7 @@
-"""Wakes the loops of this process when a transaction has left work for them; other processes are seen by polling."""
+"""Wakes the loops of this process when a transaction has left work for them.
+
+Other processes are told by `cloud.db.bell` where the database can, and see it by polling otherwise.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,27 @@ class Changes:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._committed = asyncio.Event()
 
     def notify(self) -> None:
-        """Something was committed."""
+        """Something was committed in this process."""
+        self._committed.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something was committed, here or elsewhere."""
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self, timeout_s: float = POLL_S) -> None:
-        """Return at the next `notify`, or after `timeout_s`."""
+        """Return at the next `wake`, or after `timeout_s`."""
         event = self._event
         # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await event.wait()
+
+    async def committed(self) -> None:
+        """Return once something was committed in this process since the last call."""
+        await self._committed.wait()
+        self._committed.clear()

@@ -16,6 +16,8 @@ import psycopg
 
 from tests.support.mosquitto import free_port, wait_for_port
 
+_SHIPPED = Path(__file__).parents[2] / "deploy" / "influxdb.conf"
+
 
 def _server_user() -> str | None:
     """PostgreSQL refuses to run as root; its package brings a user."""
@@ -80,30 +82,23 @@ def influxd_program() -> Path:
 
 
 class InfluxServer:
-    """An InfluxDB 1.8 that can be stopped and started again on the same port and data."""
+    """An InfluxDB 1.8 as we ship its configuration; it can be stopped and started again on the same port and data."""
 
-    def __init__(self, folder: Path, *, auth: bool = False, index: str = "inmem") -> None:
+    def __init__(self, folder: Path, *, auth: bool = False) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "influxdb.conf").write_text(
-            f"""reporting-disabled = true
-bind-address = "127.0.0.1:{free_port()}"
-[meta]
-  dir = "{folder}/meta"
-[data]
-  dir = "{folder}/data"
-  wal-dir = "{folder}/wal"
-  index-version = "{index}"
-  max-values-per-tag = 0
-  max-series-per-database = 0
-[http]
-  bind-address = "127.0.0.1:{self.port}"
-  log-enabled = false
-  auth-enabled = {str(auth).lower()}
-"""
-        )
+        text = _SHIPPED.read_text().replace("/var/lib/influxdb", str(folder))
+        for shipped, ours in (
+            ("127.0.0.1:8086", f"127.0.0.1:{self.port}"),
+            ("127.0.0.1:8088", f"127.0.0.1:{free_port()}"),
+            ("auth-enabled = true", f"auth-enabled = {str(auth).lower()}"),
+        ):
+            if shipped not in text:
+                raise ValueError(f"{_SHIPPED} has no {shipped}")
+            text = text.replace(shipped, ours)
+        (folder / "influxdb.conf").write_text(text)
 
     @property
     def pid(self) -> int:

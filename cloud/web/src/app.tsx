@@ -7,13 +7,14 @@ import { act, detail, reload, unclaimedLife } from "./data/incidents";
 import { me, restore } from "./data/session";
 import { closeStream, openStream } from "./data/stream";
 import { HomesPage } from "./pages/homes";
+import { PlatformPage } from "./pages/platform";
 import { QueuePage } from "./pages/queue";
 import { RespondersPage } from "./pages/responders";
 import { SignInPage } from "./pages/sign-in";
 import { type SoundPriority, PRIORITIES, toSound } from "./sound/shift";
 
-export type Page = "queue" | "homes" | "responders";
-const PAGES: readonly Page[] = ["queue", "homes", "responders"];
+export type Page = "queue" | "homes" | "responders" | "platform";
+const PAGES: readonly Page[] = ["queue", "homes", "responders", "platform"];
 const RENEW_MS = 20_000;
 
 const readPage = (): Page => PAGES.find((p) => `#${p}` === location.hash) ?? "queue";
@@ -49,6 +50,7 @@ export function App() {
         {page.value === "queue" && <QueuePage />}
         {page.value === "homes" && <HomesPage />}
         {page.value === "responders" && <RespondersPage />}
+        {page.value === "platform" && <PlatformPage />}
       </main>
     </>
   );

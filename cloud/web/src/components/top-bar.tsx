@@ -13,6 +13,7 @@ const TABS: readonly [Page, Key][] = [
   ["queue", "nav.queue"],
   ["homes", "nav.homes"],
   ["responders", "nav.responders"],
+  ["platform", "nav.platform"],
 ];
 
 export function TopBar({ page }: { page: Page }) {
