@@ -104,18 +104,20 @@ class WriterLimit:
         self._best_s = float("inf")
         self._good = 0
         self._running = 0
-        self._free = asyncio.Condition()
+        self._free = asyncio.Event()
         self.limit = 1
 
-    async def __aenter__(self) -> None:
-        async with self._free:
-            await self._free.wait_for(lambda: self._running < self.limit)
-            self._running += 1
+    async def acquire(self) -> None:
+        """Wait for a turn; `release` ends it."""
+        while self._running >= self.limit:
+            self._free.clear()
+            await self._free.wait()
+        self._running += 1
 
-    async def __aexit__(self, *_: object) -> None:
+    def release(self) -> None:
+        """Another may write."""
         self._running -= 1
-        async with self._free:
-            self._free.notify_all()
+        self._free.set()
 
     def wrote(self, lines: int, seconds: float) -> None:
         """A write went well."""

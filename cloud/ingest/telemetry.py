@@ -78,6 +78,7 @@ class TelemetryIngest:
         self.waiting_list = WaitingList(limits)
         self.writers = WriterLimit(limits.max_writers)
         self.pace = Pace()
+        self._next = asyncio.Lock()
         self._untrimmed = 0
         self.fleet_clock = FleetClock()
         self.store_problem: str | None = None
@@ -96,7 +97,7 @@ class TelemetryIngest:
         """Work until cancelled; at the end what was stored is merged into the ledger."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._context.config.ingest.max_writers):
+                for _ in range(self._context.config.ingest.max_writers + 1):
                     group.create_task(self._write_on(publish))
                 group.create_task(self._checkpoint_on())
         finally:
@@ -131,17 +132,22 @@ class TelemetryIngest:
 
     async def _write_on(self, publish: PublishMany) -> None:
         while True:
-            async with self.writers:
+            # One flush is read ahead while others are written; what comes meanwhile makes the next one larger.
+            async with self._next:
                 flush = Flush(*await self.waiting_list.take())
                 if not flush.messages:
                     continue
                 await self._persist(lambda: self._read(flush), publish, flush)  # noqa: B023 - awaited in this turn
+                await self.writers.acquire()
+            try:
                 await self._persist(lambda: self._write(flush), publish, flush)  # noqa: B023
-                await self._persist(lambda: self._settle(flush), publish, flush)  # noqa: B023
-                self.waiting_list.settle(flush.messages)
-                pace = self.pace.update(self.waiting_list.fill)
-                publish(encode_acks(flush.routes, flush.readings, flush.messages, self._context.now(), pace))
-                ACK_LATENCY.observe(time.monotonic() - flush.since)
+            finally:
+                self.writers.release()
+            await self._persist(lambda: self._settle(flush), publish, flush)  # noqa: B023
+            self.waiting_list.settle(flush.messages)
+            pace = self.pace.update(self.waiting_list.fill)
+            publish(encode_acks(flush.routes, flush.readings, flush.messages, self._context.now(), pace))
+            ACK_LATENCY.observe(time.monotonic() - flush.since)
 
     async def _persist(self, step: Callable[[], Awaitable[None]], publish: PublishMany, flush: Flush) -> None:
         """Do one step of a flush until it succeeds; meanwhile ask the gateways to go slowly."""

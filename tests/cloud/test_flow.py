@@ -72,11 +72,12 @@ async def test_writers_adapt() -> None:
 
     async def work() -> None:
         nonlocal running, most
-        async with limit:
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0.01)
-            running -= 1
+        await limit.acquire()
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        limit.release()
 
     await asyncio.gather(*(work() for _ in range(5)))
     assert most == 1
