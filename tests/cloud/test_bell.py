@@ -27,7 +27,7 @@ class _Process:
 
     async def connected(self) -> None:
         async with asyncio.timeout(20):
-            while not self.bell.connected:
+            while not self.bell.connected:  # noqa: ASYNC110 - it has no event, only this state
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:

@@ -86,13 +86,14 @@ class InfluxServer:
 
     def __init__(self, folder: Path, *, auth: bool = False) -> None:
         self.port = free_port()
+        self.rpc_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         text = _SHIPPED.read_text().replace("/var/lib/influxdb", str(folder))
         for shipped, ours in (
             ("127.0.0.1:8086", f"127.0.0.1:{self.port}"),
-            ("127.0.0.1:8088", f"127.0.0.1:{free_port()}"),
+            ("127.0.0.1:8088", f"127.0.0.1:{self.rpc_port}"),
             ("auth-enabled = true", f"auth-enabled = {str(auth).lower()}"),
         ):
             if shipped not in text:
