@@ -65,16 +65,19 @@ class RangeSet:
 
 class Sender:
     """Delivery of one lane: at most `window` sequences unacknowledged, the oldest first, each sent again after
-    `resend_after_s`.
+    `resend_after_s`, then after twice as long, and so on up to `longest` times as long.
 
-    It holds only numbers; the bodies stay in the spool. `now` is any monotonic clock in seconds.
+    A district whose platform has fallen behind must not bury it under copies; a lane that may never wait (alarms) has
+    `longest` 1. It holds only numbers; the bodies stay in the spool. `now` is any monotonic clock in seconds.
     """
 
-    def __init__(self, window: int, resend_after_s: float) -> None:
+    def __init__(self, window: int, resend_after_s: float, longest: int = 1) -> None:
         self.window = window
         self.resend_after_s = resend_after_s
+        self._longest = longest
         self._waiting: OrderedDict[int, None] = OrderedDict()
-        self._in_flight: OrderedDict[int, float] = OrderedDict()
+        self._in_flight: OrderedDict[int, tuple[float, int]] = OrderedDict()
+        """When each is due again, and after how many times `resend_after_s`."""
 
     @property
     def in_flight(self) -> tuple[int, ...]:
@@ -95,21 +98,22 @@ class Sender:
 
     def due(self, now: float) -> list[int]:
         """Sequences to send now: those in flight for too long, then waiting ones while the window has room."""
-        again = [seq for seq, at in self._in_flight.items() if now - at >= self.resend_after_s]
+        again = [seq for seq, (at, _) in self._in_flight.items() if now >= at]
         room = max(0, self.window - len(self._in_flight))
         return again + [seq for seq, _ in zip(self._waiting, range(room), strict=False)]
 
     def next_due(self) -> float | None:
         """When the oldest one in flight must be sent again; None if nothing is in flight."""
-        return min(self._in_flight.values()) + self.resend_after_s if self._in_flight else None
+        return min(at for at, _ in self._in_flight.values()) if self._in_flight else None
 
     def sent(self, seq: int, now: float) -> None:
         """Note that `seq` was handed to the transport at `now`."""
         known = seq in self._waiting or seq in self._in_flight
         self._waiting.pop(seq, None)
-        self._in_flight.pop(seq, None)
+        _, last = self._in_flight.pop(seq, (0.0, 0))
         if known:
-            self._in_flight[seq] = now
+            times = min(self._longest, max(1, 2 * last))
+            self._in_flight[seq] = (now + times * self.resend_after_s, times)
 
     def acknowledge(self, ranges: Iterable[SeqRange]) -> list[int]:
         """Settle what the cloud has stored; returns the sequences this settled, ascending. Unknown ones are ignored."""

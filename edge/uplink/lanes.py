@@ -7,16 +7,22 @@ from protocols.wire import Ack, Lane, SeqRange
 
 ORDER = (Lane.ALARM, Lane.LIVE, Lane.BACKLOG)
 READ_AHEAD = 64
+_LONGEST_RESEND = 8
+"""Telemetry that stays unanswered is sent again after 15, 30, 60, 120, 120 … s; alarms always after 15."""
 
 
 class Lanes:
     """Sequences only; bodies stay in the spool. `refill` says which stored sequences to look for next.
 
-    `pace` bounds how many back-log batches a second are sent; None is no bound.
+    `pace` bounds how many back-log batches a second are sent; None is no bound. Until the cloud has answered on a link,
+    back-log goes one batch at a time: after an outage a whole district connects in the same minute.
     """
 
     def __init__(self, window: int, resend_after_s: float) -> None:
-        self.senders = {lane: Sender(window, resend_after_s) for lane in ORDER}
+        self.senders = {
+            lane: Sender(window, resend_after_s, 1 if lane is Lane.ALARM else _LONGEST_RESEND) for lane in ORDER
+        }
+        self.answered = False
         self.offered = dict.fromkeys(ORDER, 0)
         self.pace: float | None = None
         self._next_backlog = 0.0
@@ -36,7 +42,12 @@ class Lanes:
     def due(self, lane: Lane, now: float) -> list[int]:
         """What to send of a lane now."""
         due = self.senders[lane].due(now)
-        if lane is not Lane.BACKLOG or self.pace is None:
+        if lane is not Lane.BACKLOG:
+            return due
+        if not self.answered:
+            known = self.senders[lane].in_flight
+            return due[:1] if not known or due[:1] == list(known[:1]) else []
+        if self.pace is None:
             return due
         return due[:1] if now >= self._next_backlog else []
 
@@ -63,7 +74,7 @@ class Lanes:
                 settled.setdefault(rejection.lane, []).append((rejection.seq, rejection.seq))
         if settled:
             self.unacknowledged_since = None
-        self.pace = ack.pace
+        self.pace, self.answered = ack.pace, True
         return settled
 
     def again(self, lane: Lane, seqs: list[int]) -> None:
@@ -75,4 +86,5 @@ class Lanes:
         """The link is gone; everything in flight is due again."""
         for sender in self.senders.values():
             sender.disconnected()
+        self.answered = False
         self.unacknowledged_since = None

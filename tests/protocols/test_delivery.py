@@ -61,3 +61,21 @@ def test_rejected_is_settled() -> None:
     sender.sent(1, 0.0)
     assert sender.reject(1)
     assert sender.due(100.0) == []
+
+
+def test_sent_again_more_and_more_rarely() -> None:
+    """After 10, 20, 40, 40 … s; an alarm's lane always after 10; a new link begins anew."""
+    for longest, expected in ((4, [0, 10, 30, 70, 110, 150]), (1, [0, 10, 20, 30, 40, 50])):
+        sender, sendings, now = Sender(2, 10.0, longest), list[float](), 0.0
+        sender.offer(7)
+        while len(sendings) < 6:
+            if sender.due(now) == [7]:
+                sender.sent(7, now)
+                sendings.append(now)
+                assert sender.next_due() is not None
+            now += 1.0
+        assert sendings == expected
+        sender.disconnected()
+        assert sender.due(now) == [7]
+        sender.sent(7, now)
+        assert sender.next_due() == now + 10

@@ -16,7 +16,9 @@ import psycopg
 
 from tests.support.mosquitto import free_port, wait_for_port
 
-_SHIPPED = Path(__file__).parents[2] / "deploy" / "influxdb.conf"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+_SHIPPED = _DEPLOY / "influxdb.conf"
+_SHIPPED_UNIT = _DEPLOY / "systemd" / "influxdb-anju.conf"
 
 
 def _server_user() -> str | None:
@@ -108,9 +110,20 @@ class InfluxServer:
 
     def start(self) -> None:
         """Start and return once it answers."""
-        # On a machine it shares with ingest it runs behind it, as docs/operations.md says.
-        command = ["nice", "-n", "10", str(influxd_program()), "-config", str(self._folder / "influxdb.conf")]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        settings = dict(
+            line.split("=", 1) for line in _SHIPPED_UNIT.read_text().splitlines() if "=" in line and line[0] != "#"
+        )
+        name, _, value = settings["Environment"].partition("=")
+        command = [
+            "nice",
+            "-n",
+            settings["Nice"],
+            str(influxd_program()),
+            "-config",
+            str(self._folder / "influxdb.conf"),
+        ]
+        silent = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=silent, stderr=silent, env=os.environ | {name: value})
         end = time.monotonic() + 30
         while time.monotonic() < end:
             try:

@@ -63,6 +63,7 @@ export function HeldMessages() {
         <Settle ids={[...chosen]} onDone={settled} />
       </div>
       {said && <p role="status">{said}</p>}
+      {entries === null && !said && <p class="muted">{t("incident.loading")}</p>}
       {entries?.length === 0 && <p class="empty">{t("quarantine.empty")}</p>}
       {entries && entries.length > 0 && (
         <table>
