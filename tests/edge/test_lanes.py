@@ -1,4 +1,4 @@
-"""Which message goes next: back-log waits for the first answer of a link, then keeps the pace; live never waits for it."""
+"""Which message goes next: back-log waits for a link's first answer, then keeps the pace; live never waits for it."""
 
 from __future__ import annotations
 
