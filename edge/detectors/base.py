@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge.readings import Reading, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -43,4 +43,16 @@ class SignalDetector(Protocol):
 
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
         """Take one frame of one device, in order."""
+        ...
+
+
+class Stateful(Protocol):
+    """A detector whose memory survives a restart and an upgrade of the software."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything it remembers, as plain JSON values with its own version under "v"; small, and cheap to take."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state of this or an older version. Raises ValueError if it is not one; then nothing changed."""
         ...

@@ -1,0 +1,55 @@
+"""`anju-evaluate`: put recordings through the gateway's detectors and say how good they were."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from edge.evaluate.report import FormatError, Report
+
+_EXAMPLES = """examples:
+  anju-evaluate COMMAND --help
+"""
+
+COMMANDS: tuple[ModuleType, ...] = ()
+"""One module a command, each with NAME, HELP, add_arguments(parser) and run(options) -> Report (or None)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code (2: a file is not in the format, or does not exist)."""
+    parser = argparse.ArgumentParser(
+        prog="anju-evaluate",
+        description="Score the gateway's detectors on recordings.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for module in COMMANDS:
+        command = commands.add_parser(
+            module.NAME, help=module.HELP, description=module.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(command)
+        command.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
+        command.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
+        command.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    try:
+        report: Report | None = options.run(options)
+    except (FormatError, OSError) as error:
+        print(f"anju-evaluate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("anju-evaluate: stopped", file=sys.stderr)
+        return 130
+    if report is not None:
+        report.show()
+        if options.json is not None:
+            report.write(options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
