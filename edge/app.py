@@ -14,7 +14,7 @@ import structlog
 
 from edge import health
 from edge.alarms import Alarm, Alarms
-from edge.clock import Clock, SystemClock, system_rng
+from edge.clock import Clock, KeptClock, system_rng
 from edge.commands import Commands
 from edge.config import GatewayConfig
 from edge.detectors.facade import build
@@ -33,6 +33,7 @@ from protocols.wire import Lane, decode_alarm
 log = structlog.get_logger()
 
 _TICK_S = 0.2
+_KEEP_TIME_S = 60.0
 _PATIENCE_S = 2.0
 """How long a task may take to close its connection before it is told again to end."""
 
@@ -50,11 +51,12 @@ class Gateway:
     uplink: Uplink
     fallback: FallbackSms
     health: health.Health
+    clock: Clock
 
 
 def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     """Build everything; opens only the spool. Raises SpoolError, ConfigError."""
-    clock = clock or SystemClock()
+    clock = clock or KeptClock(config.gateway.data_dir / "last-time")
     rng = system_rng()
     devices = config.home_devices()
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
@@ -101,7 +103,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes),
         on_settled=settled,
     )
-    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, own_health)
+    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, own_health, clock)
 
 
 def _watch_alarms(
@@ -132,7 +134,7 @@ async def run(config: GatewayConfig) -> None:
     gateway = wire(config)
     try:
         async with _status_socket(gateway), _metrics(gateway):
-            now = SystemClock().now()
+            now = gateway.clock.now()
             alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
             await gateway.pipeline.apply(gateway.alarms.restore(alarms, now))
             log.info("gateway_started", gateway=config.gateway.id, epoch=gateway.spool.epoch, open_alarms=len(alarms))
@@ -156,6 +158,7 @@ async def _until_stopped(gateway: Gateway) -> None:
             group.create_task(gateway.uplink.run(), name="uplink"),
             group.create_task(gateway.fallback.run(), name="fallback"),
             group.create_task(_every(_TICK_S, gateway.pipeline.tick), name="tick"),
+            group.create_task(_every(_KEEP_TIME_S, gateway.clock.keep), name="time"),
             group.create_task(
                 _every(gateway.config.telemetry.batch_interval_s, gateway.pipeline.close_batches), name="batches"
             ),

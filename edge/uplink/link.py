@@ -20,6 +20,7 @@ from edge.config import CloudBroker, UplinkSection, read_secret
 from edge.spool.store import Spool, SpoolError
 from edge.tasks import Backoff, CountedQueue, in_thread, until_first_ends
 from edge.uplink.lanes import ORDER, Lanes
+from edge.uplink.tls import client_context
 from protocols.errors import ProtocolError
 from protocols.topics import Down, Up, down, up
 from protocols.wire import (
@@ -115,7 +116,8 @@ class Uplink:
         broker = self._broker
         context = None
         if broker.tls:
-            context = ssl.create_default_context(cafile=broker.ca_file)
+            floor = self._clock.floor()
+            context = client_context(str(broker.ca_file) if broker.ca_file else None, floor)
             if broker.cert_file:
                 context.load_cert_chain(broker.cert_file, broker.key_file)
         will = await self._status(StatusKind.WILL, session)
