@@ -23,8 +23,7 @@ from edge.home.link import HomeLink
 from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
 from edge.readings import DeviceRole
-from edge.sources.senml import SenmlSource
-from edge.sources.waveform import WaveformSource
+from edge.sources.build import build_sources
 from edge.spool.store import Spool
 from edge.tasks import end_all, in_thread
 from edge.uplink.link import Uplink
@@ -66,8 +65,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     fallback = FallbackSms(config.fallback, config.gateway.id, clock)
     watch, settled = _watch_alarms(spool, fallback)
     pipeline = Pipeline(
-        senml=SenmlSource(devices),
-        waves=WaveformSource(devices),
+        sources=build_sources(devices, config.dialect_names()),
         detectors=build(devices, spo2_scale_2=config.alarms.spo2_scale_2),
         alarms=alarms,
         spool=spool,
@@ -89,6 +87,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         lambda topic, payload, retained: pipeline.take(topic, payload, retained=retained),
         pipeline.commit,
         config.spool.group_commit_s,
+        pipeline.sources.filters,
     )
     uplink = Uplink(
         broker=config.cloud_broker,

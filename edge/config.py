@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from edge.readings import BodyPosition, Device, DeviceRole
+from edge.sources.build import DialectNames
 from protocols.topics import IDENTIFIER
 from protocols.wire import AlarmKind
 
@@ -112,6 +113,16 @@ class StatusSection(Section):
     heartbeat_s: Positive = 60.0
 
 
+class DialectsSection(Section):
+    """Base topics of the dialects in this home; `receivers` says in which room each Bluetooth receiver stands."""
+
+    zigbee2mqtt: str = "zigbee2mqtt"
+    homeassistant: str = "homeassistant"
+    theengs: str = "home"
+    owntracks: str = "owntracks"
+    receivers: dict[str, str] = {}
+
+
 class DeviceSection(Section):
     """One device in the home."""
 
@@ -120,6 +131,16 @@ class DeviceSection(Section):
     room: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] | None = None
     position: BodyPosition = BodyPosition.UNKNOWN
     interval_s: Positive | None = None
+    source: Literal["anju", "zigbee2mqtt", "homeassistant", "tasmota", "theengs", "owntracks"] = "anju"
+    address: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    person: Identifier | None = None
+    actions: dict[str, Literal["cancel", "help", "sos"]] = {}
+
+    @model_validator(mode="after")
+    def _has_address(self) -> Self:
+        if self.source != "anju" and self.address is None:
+            raise ValueError(f"{self.id}: a device of {self.source} needs its address there")
+        return self
 
 
 class GatewayConfig(Section):
@@ -135,6 +156,7 @@ class GatewayConfig(Section):
     fallback: FallbackSection = FallbackSection()
     metrics: MetricsSection = MetricsSection()
     status: StatusSection = StatusSection()
+    dialects: DialectsSection = DialectsSection()
     devices: tuple[DeviceSection, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -153,7 +175,16 @@ class GatewayConfig(Section):
 
     def home_devices(self) -> tuple[Device, ...]:
         """The devices as the sources and detectors want them."""
-        return tuple(Device(d.id, d.role, d.room, d.position, d.interval_s) for d in self.devices)
+        return tuple(
+            Device(
+                d.id, d.role, d.room, d.position, d.interval_s, d.source, d.address, d.person, tuple(d.actions.items())
+            )
+            for d in self.devices
+        )
+
+    def dialect_names(self) -> DialectNames:
+        """Base topics as the sources want them."""
+        return DialectNames(**self.dialects.model_dump())
 
 
 def load(path: Path) -> GatewayConfig:

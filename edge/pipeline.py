@@ -16,13 +16,12 @@ from edge.alarms import Alarm, Alarms, Changed, Effect, Speak
 from edge.clock import EARLIEST_PLAUSIBLE, Clock, Instant
 from edge.detectors.facade import Detectors
 from edge.messages import alarm_event, batch, batch_lane, stored_alarm
-from edge.readings import Reading
-from edge.sources.senml import SenmlSource
-from edge.sources.waveform import WaveformSource
+from edge.readings import Reading, SignalFrame
+from edge.sources.base import Message
+from edge.sources.dispatch import Sources
 from edge.spool.store import Spool, SpoolError
 from edge.tasks import in_thread
 from protocols.errors import ProtocolError
-from protocols.topics import HomeUp, parse_home_up
 from protocols.wire import AlarmState
 
 log = structlog.get_logger()
@@ -34,8 +33,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        senml: SenmlSource,
-        waves: WaveformSource,
+        sources: Sources,
         detectors: Detectors,
         alarms: Alarms,
         spool: Spool,
@@ -47,8 +45,7 @@ class Pipeline:
         watch: Callable[[Alarm, int | None], None],
         max_records: int,
     ) -> None:
-        self._senml = senml
-        self._waves = waves
+        self.sources = sources
         self._detectors = detectors
         self._alarms = alarms
         self._spool = spool
@@ -69,41 +66,37 @@ class Pipeline:
     async def take(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Process one message; bad input is counted, logged and costs nothing else."""
         now = self._clock.now()
-        trusted = now.wall >= EARLIEST_PLAUSIBLE
+        message = Message(topic, payload, now.wall, retained, now.wall >= EARLIEST_PLAUSIBLE)
         try:
-            channel = parse_home_up(topic).channel
-            if channel is HomeUp.WAVE:
-                await self._take_wave(topic, payload, now, trusted)
-            else:
-                await self._take_senml(topic, payload, now, trusted, retained)
+            heard = self.sources.read(message)
         except ProtocolError as error:
             self._refuse(topic, error)
-
-    async def _take_wave(self, topic: str, payload: bytes, now: Instant, trusted: bool) -> None:
-        frame = self._waves.read(topic, payload, now.wall, clock_trusted=trusted)
-        if frame is None:
             return
-        self.last_heard[frame.device] = now.wall
+        for part in heard.refused:
+            self._refuse(topic, part)
+        for device in heard.alive:
+            self.last_heard[device] = now.wall
+        for frame in heard.frames:
+            await self._take_frame(frame, now)
+        for reading in heard.readings:
+            await self._take_reading(reading, now)
+
+    async def _take_frame(self, frame: SignalFrame, now: Instant) -> None:
         self.accepted += 1
         for detection in self._detectors.on_frame(frame):
             await self.apply(self._alarms.detect(detection, now))
 
-    async def _take_senml(self, topic: str, payload: bytes, now: Instant, trusted: bool, retained: bool) -> None:
-        readings = self._senml.read(topic, payload, now.wall, retained=retained, clock_trusted=trusted)
-        for error in self._senml.take_refused():
-            self._refuse(topic, error)
-        for reading in readings:
-            self.last_heard[reading.device] = now.wall
-            self.accepted += 1
-            self._readings.append(reading)
-            if reading.metric == "battery":
-                self.battery[reading.device] = float(reading.value)
-            if reading.metric == "motion" and reading.value is True:
-                self._alarms.moved(reading.device, now)
-            if reading.metric == "button":
-                await self.apply(self._alarms.press(str(reading.value), now))
-            for detection in self._detectors.on_reading(reading, now.wall):
-                await self.apply(self._alarms.detect(detection, now))
+    async def _take_reading(self, reading: Reading, now: Instant) -> None:
+        self.accepted += 1
+        self._readings.append(reading)
+        if reading.metric == "battery":
+            self.battery[reading.device] = float(reading.value)
+        if reading.metric in ("motion", "presence") and reading.value is True:
+            self._alarms.moved(reading.device, now)
+        if reading.metric == "button":
+            await self.apply(self._alarms.press(str(reading.value), now))
+        for detection in self._detectors.on_reading(reading, now.wall):
+            await self.apply(self._alarms.detect(detection, now))
 
     async def tick(self) -> None:
         """Call several times a second: silence has consequences."""
@@ -196,10 +189,11 @@ class Pipeline:
 
     def _refuse(self, topic: str, error: ProtocolError) -> None:
         parts = topic.split("/")
-        source = parts[2][:63] if len(parts) == 4 else "unknown"
+        source = parts[2][:63] if len(parts) == 4 and parts[0] == "home" else "unknown"
         if error.reason == "unknown_device":
             if source in self.unknown_devices or len(self.unknown_devices) < 100:
                 self.unknown_devices[source] += 1
             source = "unknown"
-        self.rejected[error.reason, source if source in self.last_heard else "unknown"] += 1
+        named = source if source in self.last_heard else self.sources.name_of(topic)
+        self.rejected[error.reason, "unknown" if named == "anju" else named] += 1
         log.warning("refused", topic=topic[:200], reason=error.reason, where=error.where, what=error.what[:300])

@@ -26,6 +26,14 @@ class DeviceRole(StrEnum):
     GPS = "gps"
     SPEAKER = "speaker"
     BUTTON = "button"
+    PRESENCE = "presence"
+    FLOOD = "flood"
+    GAS = "gas"
+    CLIMATE = "climate"
+    SCALE = "scale"
+    BEACON = "beacon"
+    SWITCH = "switch"
+    SIREN = "siren"
 
 
 class BodyPosition(StrEnum):
@@ -38,13 +46,21 @@ class BodyPosition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One configured device; `interval_s` is how often it is expected to report (None: only when something happens)."""
+    """One configured device; `interval_s` is how often it is expected to report (None: only when something happens).
+
+    `source` is the dialect it speaks (`anju`: home/v1 topics) and `address` its name there. `actions` says what its
+    button presses mean: "cancel", "help" or "sos". `person` is whose it is, where more than one lives in the home.
+    """
 
     id: str
     role: DeviceRole
     room: str | None = None
     position: BodyPosition = BodyPosition.UNKNOWN
     interval_s: float | None = None
+    source: str = "anju"
+    address: str | None = None
+    person: str | None = None
+    actions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from edge.alarms import Speak
 from edge.config import HomeBroker, read_secret
 from edge.phrases import PHRASES, Lang
 from edge.tasks import Backoff, CountedQueue, until_first_ends
-from protocols.topics import HomeDown, HomeUp, home_down, home_up_filter
+from protocols.topics import HomeDown, home_down
 from protocols.wire import Say, encode
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ class HomeLink:
         take: Take,
         commit: Callable[[], Awaitable[bool]],
         group_commit_s: float,
+        filters: Callable[[], frozenset[str]],
     ) -> None:
         self._config = config
         self._gateway = gateway
@@ -51,6 +52,8 @@ class HomeLink:
         self._take = take
         self._commit = commit
         self._group_commit_s = group_commit_s
+        self._filters = filters
+        self._subscribed: frozenset[str] = frozenset()
         self._speech: asyncio.Queue[Say] = asyncio.Queue(_SPEECH_LIMIT)
         self._unacknowledged: list[tuple[int, int]] = []
         self.connected = False
@@ -104,8 +107,8 @@ class HomeLink:
         # until it is on flash.
         client._client.manual_ack_set(True)
         async with client:
-            for channel in HomeUp:
-                await client.subscribe(home_up_filter(channel), qos=1)
+            self._subscribed = frozenset()
+            await self._subscribe(client)
             self.connected = True
             backoff.succeeded()
             log.info("home_broker_connected", host=config.host, port=config.port)
@@ -115,10 +118,19 @@ class HomeLink:
                 self._speak(client),
             )
 
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        """Subscribe to what is wanted and not subscribed yet: devices announce topics while we listen."""
+        wanted = self._filters()
+        for topic_filter in sorted(wanted - self._subscribed):
+            await client.subscribe(topic_filter, qos=1)
+        self._subscribed = wanted
+
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             payload = message.payload if isinstance(message.payload, bytes) else b""
             await self._take(str(message.topic), payload, bool(message.retain))
+            if self._filters() != self._subscribed:
+                await self._subscribe(client)
             if message.qos > 0:
                 self._unacknowledged.append((message.mid, message.qos))
 

@@ -1,0 +1,34 @@
+"""Which dialect a message is of; the one list of dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from edge.sources.base import Heard, Message, Seen, Source
+from protocols.errors import ProtocolError, Reason
+
+
+class Sources:
+    """All dialects of one home, asked in order."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = tuple(sources)
+
+    def filters(self) -> frozenset[str]:
+        """Everything to subscribe to now."""
+        return frozenset().union(*(s.filters() for s in self._sources))
+
+    def name_of(self, topic: str) -> str:
+        """The dialect's name, for counters."""
+        return next((s.name for s in self._sources if s.wants(topic)), "unknown")
+
+    def read(self, message: Message) -> Heard:
+        """What the message says; raises ProtocolError (WRONG_TOPIC where no dialect wants it)."""
+        for source in self._sources:
+            if source.wants(message.topic):
+                return source.read(message)
+        raise ProtocolError(Reason.WRONG_TOPIC, message.topic[:200], "is of no dialect that is configured")
+
+    def seen(self) -> Iterable[Seen]:
+        """All devices heard of."""
+        return [seen for source in self._sources for seen in source.seen()]

@@ -1,0 +1,214 @@
+"""Zigbee2MQTT: devices of a Zigbee network behind one bridge (`{base}/{friendly name}`, `{base}/bridge/…`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from edge.readings import Device, DeviceRole, Reading
+from edge.sources import zigbee2mqtt_words as words
+from edge.sources.base import NOTHING, Heard, Message, Publication, Seen
+from edge.sources.roster import Roster, press
+from edge.sources.timing import TimeLimits, check_time
+from edge.sources.values import decode_json, decode_object, reading, text
+from protocols.errors import ProtocolError
+
+MAX_BRIDGE_BYTES: Final = 4 * 1024 * 1024
+CACHE_SENT_S: Final = 15.0
+"""After its start the bridge publishes cached states; for this long a state that changes nothing is one of those."""
+
+_LIMITS = TimeLimits()
+
+
+class Zigbee2MqttSource:
+    """States, availability and the bridge's list of devices.
+
+    The bridge repeats everything it has cached with every message. So only attributes that changed are taken; a
+    message that changes nothing is a repeated report of measured values, but never a second fall or SOS, and with an
+    unchanged `last_seen`, or just after the bridge started, no sign of life. `counts["repeated"]` has these.
+    """
+
+    name = "zigbee2mqtt"
+
+    def __init__(self, devices: Iterable[Device], base: str = "zigbee2mqtt") -> None:
+        self._base = base
+        self._roster = Roster(self.name, devices)
+        self._ieee: dict[str, str] = {}
+        self._state: dict[str, dict[str, Any]] = {}
+        self._started: float | None = None
+        self.counts: Counter[str] = self._roster.counts
+
+    def filters(self) -> frozenset[str]:
+        """Everything below the base topic: friendly names may have several levels."""
+        return frozenset({f"{self._base}/#"})
+
+    def wants(self, topic: str) -> bool:
+        """Whatever is below the base topic."""
+        return topic.startswith(self._base + "/")
+
+    def seen(self) -> Iterable[Seen]:
+        """Devices of the bridge's list."""
+        return self._roster.seen()
+
+    def read(self, message: Message) -> Heard:
+        """Everything one message says of configured devices; raises ProtocolError."""
+        name = message.topic[len(self._base) + 1 :]
+        if name == "bridge/devices":
+            self._inventory(message.payload)
+            return NOTHING
+        if name == "bridge/state":
+            if not message.retained and _state_word(message.payload, name) == "online":
+                self._started = message.arrival
+            return NOTHING
+        if name.startswith("bridge/") or name.endswith(("/set", "/get")):
+            return NOTHING
+        named, _, channel = name.rpartition("/")
+        if channel == "availability":
+            device = self._device(named)
+            online = _state_word(message.payload, name[:100]) == "online"
+            return Heard(online=((device.id, online),)) if device else NOTHING
+        device = self._device(name)
+        return self._report(device, message) if device else NOTHING
+
+    def _device(self, name: str) -> Device | None:
+        return self._roster.find(name, self._ieee.get(name, ""))
+
+    def _inventory(self, payload: bytes) -> None:
+        devices = decode_json(payload, "bridge/devices", MAX_BRIDGE_BYTES)
+        for entry in devices if isinstance(devices, list) else ():
+            if not isinstance(entry, dict) or entry.get("type") == "Coordinator":
+                continue
+            ieee, name = str(entry.get("ieee_address"))[:64], str(entry.get("friendly_name"))[:128]
+            definition = entry.get("definition")
+            definition = definition if isinstance(definition, dict) else {}
+            if len(self._ieee) < 512 or name in self._ieee:
+                self._ieee[name] = ieee
+            device = self._roster.find(name, ieee)
+            offers = frozenset(
+                words.METRICS[p] for p in _properties(definition.get("exposes"), 0) if p in words.METRICS
+            )
+            battery = entry.get("power_source") == "Battery"
+            interval = words.BATTERY_INTERVAL_S if battery else words.MAINS_INTERVAL_S
+            model = f"{definition.get('vendor', '')} {definition.get('model', '')}".strip()[:80]
+            self._roster.note(Seen(self.name, ieee, name, model, offers, interval, device.id if device else None))
+
+    def _report(self, device: Device, message: Message) -> Heard:
+        where = f"{self.name}.{device.id}"
+        state = decode_object(message.payload, where)
+        known = self._state.get(device.id)
+        self._state[device.id] = {k: v for k, v in list(state.items())[:64] if k != "action"}
+        at, timed = self._time(state, message, where)
+        if message.retained:
+            return self._kept(device, state, at if timed else None, where)
+        before = known or {}
+        changed = {k for k, v in state.items() if k not in words.VOLATILE and before.get(k) != v}
+        still = known is not None and not changed - {"action"} and not state.get("action")
+        if still and self._is_cache(state, before, message.arrival):
+            self.counts["repeated"] += 1
+            return NOTHING
+        take = changed if changed else set(state) - {k for k, m in words.METRICS.items() if m in words.ONLY_ON_CHANGE}
+        readings, refused = self._readings(device, {k: state[k] for k in take}, at, where)
+        action = state.get("action")
+        if isinstance(action, str) and (pressed := press(device, action, message.arrival)):
+            readings.append(pressed)
+        cached = known is None and self._just_started(message.arrival)
+        if cached:
+            self.counts["repeated"] += 1
+            readings = [r for r in readings if r.value is True and r.metric in ("smoke", "gas", "co", "flood")]
+        alive = frozenset() if cached else frozenset({device.id})
+        return Heard(tuple(readings), alive=alive, refused=tuple(refused))
+
+    def _kept(self, device: Device, state: dict[str, Any], at: float | None, where: str) -> Heard:
+        """Of a retained message only measured values with a time of their own count, and never as a sign of life."""
+        self.counts["retained"] += 1
+        if at is None:
+            return NOTHING
+        readings, refused = self._readings(device, state, at, where)
+        return Heard(tuple(r for r in readings if not isinstance(r.value, bool)), refused=tuple(refused))
+
+    def _just_started(self, now: float) -> bool:
+        return self._started is not None and 0 <= now - self._started < CACHE_SENT_S
+
+    def _is_cache(self, state: dict[str, Any], before: dict[str, Any], now: float) -> bool:
+        same_time = "last_seen" in state and state["last_seen"] == before.get("last_seen")
+        return same_time or self._just_started(now)
+
+    def _time(self, state: dict[str, Any], message: Message, where: str) -> tuple[float, bool]:
+        """When the radio heard it: `last_seen` in ISO 8601 or Unix milliseconds, else the time of arrival."""
+        raw = state.get("last_seen")
+        at: float | None = None
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+            at = float(raw) / 1000
+        elif isinstance(raw, str):
+            try:
+                at = datetime.fromisoformat(raw[:40]).timestamp()
+            except (ValueError, OverflowError):
+                at = None
+        if at is None or not message.clock_trusted:
+            return message.arrival, False
+        try:
+            check_time(at, message.arrival, _LIMITS, f"{where}.last_seen")
+        except ProtocolError:
+            self.counts["retimed"] += 1
+            return message.arrival, False
+        return at, True
+
+    def _readings(
+        self, device: Device, state: dict[str, Any], at: float, where: str
+    ) -> tuple[list[Reading], list[ProtocolError]]:
+        readings: dict[str, Reading] = {}
+        refused: list[ProtocolError] = []
+        for key, raw in state.items():
+            metric = words.METRICS.get(key)
+            if metric is None or raw is None:
+                continue
+            if metric == "temperature" and device.role is DeviceRole.THERMOMETER:
+                metric = "body_temperature"
+            if isinstance(raw, str):
+                raw = words.WORDS.get(key, {}).get(raw, raw)
+            try:
+                one = reading(device.id, metric, at, raw, None, where)
+            except ProtocolError as error:
+                refused.append(error)
+                continue
+            value = not one.value if key in words.INVERTED else one.value
+            readings.setdefault(metric, Reading(one.device, one.metric, one.at, value))
+        return list(readings.values()), refused
+
+
+def _properties(exposes: object, depth: int) -> set[str]:
+    """Names of everything a device exposes; features may be nested."""
+    found: set[str] = set()
+    for one in exposes[:200] if isinstance(exposes, list) and depth < 4 else ():
+        if isinstance(one, dict):
+            found |= {str(one.get("property") or one.get("name"))}
+            found |= _properties(one.get("features"), depth + 1)
+    return found
+
+
+def _state_word(payload: bytes, where: str) -> str:
+    """`online` or `offline`, as JSON or as the bare word older versions send."""
+    word = text(payload, where)
+    if word.startswith("{"):
+        word = str(decode_object(payload, where).get("state"))
+    return word
+
+
+def switch(base: str, name: str, on: bool) -> Publication:
+    """Turn a plug, relay or lamp on or off."""
+    return Publication(f"{base}/{name}/set", msgspec.json.encode({"state": "ON" if on else "OFF"}))
+
+
+def siren(base: str, name: str, seconds: int, *, tuya: bool = False) -> Publication:
+    """Sound a siren for `seconds` (0: silence). Warning devices take `warning`, Tuya's take `alarm`."""
+    body: dict[str, Any]
+    if tuya:
+        body = {"alarm": seconds > 0} | ({"duration": seconds} if seconds else {})
+    else:
+        mode = "emergency" if seconds else "stop"
+        body = {"warning": {"mode": mode, "level": "very_high", "strobe": seconds > 0, "duration": seconds}}
+    return Publication(f"{base}/{name}/set", msgspec.json.encode(body))
