@@ -25,6 +25,9 @@ from edge.pipeline import Pipeline
 from edge.readings import DeviceRole
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
+from edge.supervision.host import look
+from edge.supervision.supervisor import Supervisor
+from edge.supervision.technical import is_fault
 from edge.tasks import end_all, in_thread
 from edge.uplink.link import Uplink
 from protocols.wire import Lane, decode_alarm
@@ -64,8 +67,17 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
     fallback = FallbackSms(config.fallback, config.gateway.id, clock)
     watch, settled = _watch_alarms(spool, fallback)
+    sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
-        sources=build_sources(devices, config.dialect_names()),
+        sources=sources,
+        supervisor=Supervisor(
+            devices,
+            sources.seen,
+            lambda: look(config.gateway.data_dir),
+            lambda: home.connected,
+            rng,
+            clock.now(),
+        ),
         detectors=build(devices, spo2_scale_2=config.alarms.spo2_scale_2),
         alarms=alarms,
         spool=spool,
@@ -113,12 +125,14 @@ def _watch_alarms(
     for seq in spool.after(Lane.ALARM, 0, 1_000):
         event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
         sent_as[seq] = event.alarm_id
-        fallback.watch(event.alarm_id, event.state)
+        if not is_fault(event.kind, event.reason):
+            fallback.watch(event.alarm_id, event.state)
 
     def watch(alarm: Alarm, seq: int | None) -> None:
         if seq is not None:
             sent_as[seq] = alarm.alarm_id
-        fallback.watch(alarm.alarm_id, alarm.state)
+        if not is_fault(alarm.kind, alarm.reason):
+            fallback.watch(alarm.alarm_id, alarm.state)
 
     def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
         if lane is Lane.ALARM:
@@ -135,7 +149,7 @@ async def run(config: GatewayConfig) -> None:
         async with _status_socket(gateway), _metrics(gateway):
             now = gateway.clock.now()
             alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
-            await gateway.pipeline.apply(gateway.alarms.restore(alarms, now))
+            await gateway.pipeline.apply(gateway.alarms.restore(gateway.pipeline.supervisor.restore(alarms), now))
             log.info("gateway_started", gateway=config.gateway.id, epoch=gateway.spool.epoch, open_alarms=len(alarms))
             await _until_stopped(gateway)
             await gateway.pipeline.commit()

@@ -74,6 +74,7 @@ class Health:
                 SensorStatus(d.id, pipeline.last_heard.get(d.id), d.interval_s, pipeline.battery.get(d.id))
                 for d in self._devices[:256]
             ],
+            faults=pipeline.supervisor.alarms.causes,
             counters={
                 "accepted": pipeline.accepted,
                 "rejected": sum(pipeline.rejected.values()),

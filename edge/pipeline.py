@@ -20,6 +20,7 @@ from edge.readings import Reading, SignalFrame
 from edge.sources.base import Message
 from edge.sources.dispatch import Sources
 from edge.spool.store import Spool, SpoolError
+from edge.supervision.supervisor import Supervisor
 from edge.tasks import in_thread
 from protocols.errors import ProtocolError
 from protocols.wire import AlarmState
@@ -34,6 +35,7 @@ class Pipeline:
         self,
         *,
         sources: Sources,
+        supervisor: Supervisor,
         detectors: Detectors,
         alarms: Alarms,
         spool: Spool,
@@ -46,6 +48,7 @@ class Pipeline:
         max_records: int,
     ) -> None:
         self.sources = sources
+        self.supervisor = supervisor
         self._detectors = detectors
         self._alarms = alarms
         self._spool = spool
@@ -74,6 +77,7 @@ class Pipeline:
             return
         for part in heard.refused:
             self._refuse(topic, part)
+        self.supervisor.heard(heard, now)
         for device in heard.alive:
             self.last_heard[device] = now.wall
         for frame in heard.frames:
@@ -104,6 +108,7 @@ class Pipeline:
         for detection in self._detectors.on_tick(now.wall):
             await self.apply(self._alarms.detect(detection, now))
         await self.apply(self._alarms.tick(now))
+        await self.apply(self.supervisor.tick(now))
 
     async def apply(self, effects: Iterable[Effect]) -> None:
         """Carry out effects in order: an alarm is on flash before the uplink wakes and before anybody speaks."""
@@ -188,6 +193,7 @@ class Pipeline:
         return sum(1 for a in self._alarms.open if a.state is AlarmState.PENDING)
 
     def _refuse(self, topic: str, error: ProtocolError) -> None:
+        self.supervisor.refused(topic, error)
         parts = topic.split("/")
         source = parts[2][:63] if len(parts) == 4 and parts[0] == "home" else "unknown"
         if error.reason == "unknown_device":

@@ -159,6 +159,10 @@ class StatusKind(StrEnum):
     WILL = "will"
 
 
+FaultCause = Annotated[str, Meta(max_length=128, pattern=r"^[a-z0-9_]+(:[a-z0-9-]+)?$")]
+"""A technical fault that is open: its reason, and the device where it is not the gateway's own (protocols.faults)."""
+
+
 class SensorStatus(Frozen, frozen=True):
     """A device in the home, when it was last heard (None: never since start) and its battery in percent."""
 
@@ -193,6 +197,7 @@ class Status(Frozen, frozen=True):
     mains: bool | None = None
     versions: dict[str, str] = {}
     sensors: Annotated[list[SensorStatus], Meta(max_length=256)] = []
+    faults: Annotated[list[FaultCause], Meta(max_length=256)] | None = None
     counters: Annotated[dict[str, int], Meta(max_length=64)] = {}
 
 

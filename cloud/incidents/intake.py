@@ -17,6 +17,7 @@ from cloud.incidents.progress import tell_home
 from cloud.incidents.states import State, Step
 from cloud.incidents.timers import TimerKind
 from protocols.errors import ProtocolError, Reason
+from protocols.faults import cause
 from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, ProgressStage
 
 _LONGEST_PENDING_S = 600.0
@@ -66,13 +67,9 @@ class AlarmIntake:
         if alarm["gateway_id"] != gateway:
             raise ProtocolError(Reason.WRONG_HOME, "alarm.alarm_id", "belongs to an alarm of another gateway")
         if event.kind is AlarmKind.TECHNICAL:
-            await technical.open_technical(work, home_id, event.reason, f"gateway:{gateway}")
+            await self._technical(work, home_id, gateway, event)
             return
-        newest = await work.connection.scalar(
-            select(func.max(alarm_receipts.c.seq)).where(
-                alarm_receipts.c.alarm_id == event.alarm_id, alarm_receipts.c.epoch == event.epoch
-            )
-        )
+        newest = await _newest(work, event)
         values: dict[str, Any] = {}
         if event.seq == newest and not (event.state is AlarmState.PENDING and alarm["state"] != AlarmState.PENDING):
             values |= {"state": event.state, "priority": event.priority, "reason": event.reason}
@@ -89,6 +86,14 @@ class AlarmIntake:
             await raise_alarm(work, alarm, by="gateway", escalated=event.state is AlarmState.ESCALATED)
         if alarm["state"] in _ENDED:
             await self._ended(work, event.alarm_id)
+
+    async def _technical(self, work: Work, home_id: str, gateway: str, event: AlarmEvent) -> None:
+        """A fault in the home: one incident per cause, cleared by the same alarm's end. Never a life alarm."""
+        if event.seq != await _newest(work, event):
+            return
+        await work.run(update(alarms).where(alarms.c.alarm_id == event.alarm_id).values(state=event.state))
+        change = technical.clear_technical if event.state in _ENDED else technical.open_technical
+        await change(work, home_id, cause(event.reason, event.device), f"gateway:{gateway}")
 
     async def _wait_for_decision(self, work: Work, alarm: dict[str, Any], event: AlarmEvent) -> None:
         """If neither cancel nor raise comes by `decide_by` and a grace, the cloud raises the alarm itself.
@@ -118,6 +123,16 @@ class AlarmIntake:
         cleared = {} if others else {"condition_cleared_at": work.now}
         await store.change(work, incident, **cleared)
         await record(work, incident["id"], str(alarm["state"]), f"gateway:{alarm['gateway_id']}", alarm_id=alarm_id)
+
+
+async def _newest(work: Work, event: AlarmEvent) -> int | None:
+    """The highest sequence received of this alarm: an older event that comes late changes nothing."""
+    newest: int | None = await work.connection.scalar(
+        select(func.max(alarm_receipts.c.seq)).where(
+            alarm_receipts.c.alarm_id == event.alarm_id, alarm_receipts.c.epoch == event.epoch
+        )
+    )
+    return newest
 
 
 def _alarm_row(gateway: str, home_id: str, event: AlarmEvent, now: float) -> dict[str, Any]:

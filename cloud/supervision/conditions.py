@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from cloud.config import Supervision
+from protocols.faults import Fault
 from protocols.wire import Clock, Status
 
 _SENSOR_MISSES = 3
 _SENSOR_LEAST_S = 60.0
 _BATTERY_EMPTY = 5.0
 
-PREFIXES = ("sensor_silent:", "sensor_battery:", "clock_wrong", "spool_filling", "mains_lost")
+PREFIXES = ("clock_wrong", "spool_filling", *(str(fault) for fault in Fault))
 """Causes that a status opens and clears; others are none of its business."""
 
 
 def conditions(status: Status, now: float, limits: Supervision, *, retained: bool) -> set[str]:
     """Causes that hold by this status. A retained one may be old: its time says nothing of the clock."""
     found: set[str] = set()
-    for sensor in status.sensors:
+    known = set(Fault)
+    found |= {cause for cause in status.faults or () if cause.partition(":")[0] in known}
+    for sensor in status.sensors if status.faults is None else ():
         if sensor.interval_s is not None and sensor.last_at is not None:
             limit = max(_SENSOR_MISSES * sensor.interval_s, _SENSOR_LEAST_S)
             found |= {f"sensor_silent:{sensor.device}"} if status.at - sensor.last_at > limit else set()

@@ -1,0 +1,1 @@
+"""Supervision: what is wrong with the devices and with the gateway itself, as technical alarms."""

@@ -1,0 +1,94 @@
+"""Puts the parts of supervision together: what the pipeline tells it, and what it concludes every few seconds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+from edge.alarms import Alarm, Changed
+from edge.clock import Instant
+from edge.readings import Device
+from edge.sources.base import Heard, Seen
+from edge.supervision.devices import DeviceSupervision
+from edge.supervision.host import Host, judge
+from edge.supervision.technical import GATEWAY, TechnicalAlarms
+from protocols.errors import ProtocolError, Reason
+from protocols.faults import Fault
+
+LOOK_EVERY_S = 5.0
+FIRST_LOOK_S = 30.0
+"""After the start devices and broker get this long, so that a restart neither clears nor raises anything by itself."""
+
+
+class Supervisor:
+    """One home's supervision; values in, alarm changes out."""
+
+    def __init__(
+        self,
+        devices: tuple[Device, ...],
+        seen: Callable[[], Iterable[Seen]],
+        host: Callable[[], Host],
+        broker: Callable[[], bool],
+        rng: random.Random,
+        now: Instant,
+    ) -> None:
+        self._seen = seen
+        self._host = host
+        self._broker = broker
+        self._broker_at = now.mono
+        self._look_at = now.mono + FIRST_LOOK_S
+        self._mains: dict[str, bool] = {}
+        self._own: set[Fault] = set()
+        self.devices = DeviceSupervision(devices, self._declared, now.mono)
+        self.alarms = TechnicalAlarms({d.id: d.room for d in devices}, rng)
+
+    def _declared(self) -> dict[str, float]:
+        return {s.id: s.interval_s for s in self._seen() if s.id is not None and s.interval_s is not None}
+
+    def restore(self, alarms: Iterable[Alarm]) -> list[Alarm]:
+        """Take up the faults of the last run; returns the alarms that are none."""
+        mine: list[Alarm] = []
+        others: list[Alarm] = []
+        for alarm in alarms:
+            (mine if TechnicalAlarms.owns(alarm) else others).append(alarm)
+        self.alarms.restore(mine)
+        for alarm in mine:
+            if alarm.device == GATEWAY:
+                self._own.add(Fault(alarm.reason))
+            else:
+                self.devices.restore(Fault(alarm.reason), alarm.device)
+        return others
+
+    def heard(self, heard: Heard, now: Instant) -> None:
+        """What one message said."""
+        for device in heard.alive:
+            self.devices.heard(device, now.mono)
+        for device, online in heard.online:
+            self.devices.online(device, online)
+        for reading in heard.readings:
+            if reading.metric == "mains" and isinstance(reading.value, bool):
+                self._mains[reading.device] = reading.value
+            self.devices.reading(reading, now.mono)
+
+    def refused(self, topic: str, error: ProtocolError) -> None:
+        """A value out of all range counts against its device."""
+        if error.reason in (Reason.OUT_OF_RANGE, Reason.NOT_FINITE):
+            parts = topic.split("/") if topic.startswith("home/v1/") else error.where.split(".")
+            self.devices.refused(parts[2] if topic.startswith("home/v1/") else parts[1] if len(parts) > 1 else "")
+
+    def tick(self, now: Instant) -> list[Changed]:
+        """Call several times a second; looks every few seconds."""
+        if self._broker():
+            self._broker_at = now.mono
+        if now.mono < self._look_at:
+            return []
+        self._look_at = now.mono + LOOK_EVERY_S
+        self._own = judge(self._host(), now.mono - self._broker_at, self._own)
+        if self._mains and not all(self._mains.values()):
+            self._own.add(Fault.MAINS_LOST)
+        faults = self.devices.faults(now.mono) if self._broker_is_there(now) else set()
+        return self.alarms.compare(faults | {(fault, GATEWAY) for fault in self._own}, now)
+
+    def _broker_is_there(self, now: Instant) -> bool:
+        """With the home broker lost every device is silent: that is one fault, not thirty."""
+        return Fault.HOME_BROKER_LOST not in self._own

@@ -1,0 +1,26 @@
+"""Technical faults a gateway reports: the reasons of alarms of kind `technical`, and the causes of their incidents."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What is wrong with a device (`sensor_…`) or with the gateway itself; stable on the wire."""
+
+    SENSOR_SILENT = "sensor_silent"
+    SENSOR_BATTERY_LOW = "sensor_battery_low"
+    SENSOR_BATTERY = "sensor_battery"
+    SENSOR_STUCK = "sensor_stuck"
+    SENSOR_IMPLAUSIBLE = "sensor_implausible"
+    SENSOR_TAMPER = "sensor_tamper"
+    MAINS_LOST = "mains_lost"
+    DISK_FILLING = "disk_filling"
+    TOO_HOT = "too_hot"
+    MEMORY_SHORT = "memory_short"
+    HOME_BROKER_LOST = "home_broker_lost"
+
+
+def cause(reason: str, device: str | None) -> str:
+    """The cause of the incident: the reason, and the device where it is not the gateway itself."""
+    return reason if device in (None, "gateway") else f"{reason}:{device}"
