@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import msgspec
 import pytest
 from sqlalchemy import update
 
@@ -138,6 +139,27 @@ async def test_technical_incidents(context: Context, clock: ManualClock) -> None
         assert await clear_technical(work, HOME, "gateway_offline", "system")
     assert (await the_incident(context))["cause"] == "sensor_silent:pir"
     assert (await the_incident(context, "closed"))["outcome"] == "technical_fixed"
+
+
+async def test_technical_alarm_of_a_gateway(context: Context, clock: ManualClock) -> None:
+    """A fault in the home is one technical incident per cause and device; its end closes it; an older event that comes
+    late opens nothing; no life incident, and nobody's telephone rings.
+    """
+    await settle(context)
+    intake = AlarmIntake(context)
+    raised = alarm(AlarmState.RAISED, 1, clock.now, kind=AlarmKind.TECHNICAL, priority=Priority.LOW)
+    raised = msgspec.structs.replace(raised, reason="sensor_battery", evidence=[])
+    cleared = msgspec.structs.replace(raised, seq=2, state=AlarmState.CLEARED)
+    assert await intake.accept(GATEWAY, raised)
+    opened = await the_incident(context)
+    assert (opened["class"], opened["cause"]) == ("technical", "sensor_battery:wrist-1")
+    assert await intake.accept(GATEWAY, cleared)
+    assert (await the_incident(context, "closed"))["outcome"] == "technical_fixed"
+    later = msgspec.structs.replace(cleared, seq=4, alarm_id=alarm(AlarmState.RAISED, 3, clock.now).alarm_id)
+    assert await intake.accept(GATEWAY, later)
+    assert await intake.accept(GATEWAY, msgspec.structs.replace(later, seq=3, state=AlarmState.RAISED))
+    assert len(await rows_of(context, incidents)) == 1
+    assert await rows_of(context, outbox) == []
 
 
 async def test_auditor_mends_what_lost_its_timer(context: Context, clock: ManualClock) -> None:
