@@ -1,0 +1,68 @@
+"""`anju-evaluate series`: a streaming anomaly score for every row of a file, in one pass."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from datetime import datetime
+from pathlib import Path
+
+from edge.detectors.series import SeriesDetector
+from edge.evaluate.report import FormatError, Report
+from edge.evaluate.rows import number, read_rows
+
+NAME = "series"
+HELP = "a general anomaly score in [0,1] for every row: one pass, no look-ahead, no settings"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file and where the scores go."""
+    parser.add_argument("file", type=Path, help="CSV with timestamp (Unix seconds or YYYY-MM-DD HH:MM:SS) and value")
+    parser.add_argument("--out", type=Path, required=True, help="CSV of timestamp,value,anomaly_score")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Score row by row; a row without a value scores 0."""
+    detector = SeriesDetector()
+    began = time.process_time()
+    rows = missing = high = backwards = 0
+    top: list[tuple[float, str]] = []
+    last = float("-inf")
+    with options.out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("timestamp", "value", "anomaly_score"))
+        for line, row in read_rows(options.file, ("timestamp", "value")):
+            value = number(options.file, line, "value", row["value"])
+            at = moment(options.file, line, row["timestamp"])
+            backwards += at < last
+            last = at
+            score = detector.push(value)
+            writer.writerow((row["timestamp"], row["value"], f"{score:.6f}"))
+            rows += 1
+            missing += value is None
+            high += score >= 0.5
+            top = sorted([*top, (score, row["timestamp"])], reverse=True)[:5]
+    spent = (time.process_time() - began) / rows * 1e6
+    figures = {
+        "rows": rows,
+        "missing": missing,
+        "clock_steps_back": backwards,
+        "scores_of_half_and_more": high,
+        "highest": [{"timestamp": at, "score": score} for score, at in top],
+    }
+    table = [("rows", rows), ("missing values", missing), ("score >= 0.5", high), ("microseconds a row", spent)]
+    return Report(figures, [(str(options.out), ("", ""), table), ("Highest", ("at", "score"), [(t, s) for s, t in top])])
+
+
+def moment(path: Path, line: int, text: str) -> float:
+    """Unix seconds of a time stamp; milliseconds where the number is too large for seconds. Raises FormatError."""
+    text = text.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            raise FormatError(f"{path}:{line}: timestamp is Unix seconds or a date and time, got {text[:40]!r}") from None
+    return value / 1000 if value > 1e11 else value
