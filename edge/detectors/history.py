@@ -127,9 +127,7 @@ class NearestPast:
         squared = self._powers[:far] + power - 2 * (dots[:far] - m * self._means[:far] * mean)
         return math.sqrt(max(0.0, float(squared.min())) / m)
 
-    def _step(
-        self, history: History, x: NDArray[np.float64], newest: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _step(self, history: History, x: NDArray[np.float64], newest: NDArray[np.float64]) -> NDArray[np.float64]:
         """The window of history moved by one and so did the newest stretch, so each product keeps its place."""
         assert self._dots is not None
         m = self.width

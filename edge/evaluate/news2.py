@@ -62,7 +62,9 @@ def run(options: argparse.Namespace) -> Report:
         **{f"{name}_agreement": share.get(name) for name in SUB_SCORES},
         "disagreements": [{"line": line, "of": of, "expected": e, "got": g} for line, of, e, g in wrong],
     }
-    rows = [(name, compared[name], agreed[name], share[name]) for name in (*SUB_SCORES, "total", "band") if compared[name]]
+    rows = [
+        (name, compared[name], agreed[name], share[name]) for name in (*SUB_SCORES, "total", "band") if compared[name]
+    ]
     tables: list[tuple[str, tuple[str, ...], list[tuple[object, ...]]]] = [
         (f"NEWS2 on {cases} cases", ("score", "compared", "agreed", "agreement"), list(rows))
     ]
@@ -100,9 +102,7 @@ def observation(path: Path, line: int, row: Row) -> Observation:
     )
 
 
-def _expectations(
-    path: Path, line: int, row: Row, result: Score
-) -> list[tuple[str, str, tuple[int, int] | str]]:
+def _expectations(path: Path, line: int, row: Row, result: Score) -> list[tuple[str, str, tuple[int, int] | str]]:
     found: list[tuple[str, str, tuple[int, int] | str]] = []
     wanted = {**{name: result.signs[sign] for name, sign in SUB_SCORES.items()}, "total": (result.low, result.high)}
     for name, got in wanted.items():

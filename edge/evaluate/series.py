@@ -52,7 +52,9 @@ def run(options: argparse.Namespace) -> Report:
         "highest": [{"timestamp": at, "score": score} for score, at in top],
     }
     table = [("rows", rows), ("missing values", missing), ("score >= 0.5", high), ("microseconds a row", spent)]
-    return Report(figures, [(str(options.out), ("", ""), table), ("Highest", ("at", "score"), [(t, s) for s, t in top])])
+    return Report(
+        figures, [(str(options.out), ("", ""), table), ("Highest", ("at", "score"), [(t, s) for s, t in top])]
+    )
 
 
 def moment(path: Path, line: int, text: str) -> float:
@@ -64,5 +66,7 @@ def moment(path: Path, line: int, text: str) -> float:
         try:
             return datetime.fromisoformat(text).timestamp()
         except ValueError:
-            raise FormatError(f"{path}:{line}: timestamp is Unix seconds or a date and time, got {text[:40]!r}") from None
+            raise FormatError(
+                f"{path}:{line}: timestamp is Unix seconds or a date and time, got {text[:40]!r}"
+            ) from None
     return value / 1000 if value > 1e11 else value
