@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from edge.evaluate import news2, series
 from edge.evaluate.report import FormatError, Report
 
 _EXAMPLES = """examples:
   anju-evaluate COMMAND --help
 """
 
-COMMANDS: tuple[ModuleType, ...] = ()
+COMMANDS: tuple[ModuleType, ...] = (news2, series)
 """One module a command, each with NAME, HELP, add_arguments(parser) and run(options) -> Report (or None)."""
 
 
