@@ -27,6 +27,10 @@ _FIGURES = ("step", "season", "shift_short", "shift_long", "spread", "shape")
 _WEIGHTS = {"step": 1.0, "season": 1.0, "shift_short": 0.9, "shift_long": 0.8, "spread": 0.9, "shape": 0.9}
 _RATES = {"fast": 0.3, "slow": 0.03}
 _ORDER = 4
+_RESOLUTION = 1e-6
+"""Differences below this share of the values are rounding, not news."""
+_LEAST = 0.05
+"""Figures below this count as none."""
 
 
 class SeriesDetector:
@@ -57,7 +61,8 @@ class SeriesDetector:
         if history.total == 0:
             self._levels = dict.fromkeys(_RATES, value)
             self._means = dict.fromkeys(self._means, value)
-        figures = self._figures(value)
+        self._floor = max(self._floor, _RESOLUTION * abs(value))
+        figures = {name: f if f > _LEAST else 0.0 for name, f in self._figures(value).items()}
         rarest = max(_WEIGHTS[name] * self._tails[name].rarity(figure) for name, figure in figures.items())
         for name, figure in figures.items():
             self._tails[name].add(figure)
@@ -147,7 +152,8 @@ class SeriesDetector:
             self._spreads[name] += rate * (abs(error) - self._spreads[name])
         if self._history.total % 16 == 0:
             values = self._history.last(512)
-            self._floor = 0.02 * float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
+            spread = 0.02 * float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
+            self._floor = max(spread, _RESOLUTION * float(np.abs(values).max()))
         low = self._floor / 4 + 1e-12
         return abs(math.log2((self._spreads["short"] + low) / (self._spreads["long"] + low)))
 
