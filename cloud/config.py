@@ -160,6 +160,18 @@ class Api(Section):
     """False only where the console is served by plain http (a demo on loopback)."""
 
 
+class Enrolment(Section):
+    """The district's certificate authority, and what a new gateway is told."""
+
+    ca_dir: Path | None = None
+    """Folder of the authority (`anju-cloud ca init`); without it nobody can enrol."""
+    broker_host: str = "localhost"
+    broker_port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    """Where gateways reach the broker, from outside."""
+    token_hours: Annotated[float, Field(gt=0, le=2_160)] = 168.0
+    certificate_days: Annotated[float, Field(ge=1, le=3_650)] = 398.0
+
+
 class Metrics(Section):
     """Prometheus on loopback; port 0 turns it off."""
 
@@ -179,6 +191,7 @@ class CloudConfig(Section):
     notify: Notify = Notify()
     api: Api = Api()
     metrics: Metrics = Metrics()
+    enrolment: Enrolment = Enrolment()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

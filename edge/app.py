@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from edge.fallback.sms import FallbackSms
 from edge.home.link import HomeLink
 from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
+from edge.provisioning.renewal import CREDENTIALS, Renewal
 from edge.readings import DeviceRole
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
@@ -52,6 +54,7 @@ class Gateway:
     home: HomeLink
     uplink: Uplink
     fallback: FallbackSms
+    renewal: Renewal | None
     health: health.Health
     clock: Clock
 
@@ -114,7 +117,16 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes),
         on_settled=settled,
     )
-    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, own_health, clock)
+    renewal = _renewal(config, clock, rng)
+    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, renewal, own_health, clock)
+
+
+def _renewal(config: GatewayConfig, clock: Clock, rng: random.Random) -> Renewal | None:
+    section = config.provisioning
+    if section.url is None:
+        return None
+    folder = config.gateway.data_dir / CREDENTIALS
+    return Renewal(section.url, section.ca_file, folder, clock, rng)
 
 
 def _watch_alarms(
@@ -170,6 +182,7 @@ async def _until_stopped(gateway: Gateway) -> None:
             group.create_task(gateway.home.run(), name="home"),
             group.create_task(gateway.uplink.run(), name="uplink"),
             group.create_task(gateway.fallback.run(), name="fallback"),
+            *([group.create_task(gateway.renewal.run(), name="renewal")] if gateway.renewal else []),
             group.create_task(_every(_TICK_S, gateway.pipeline.tick), name="tick"),
             group.create_task(_every(_KEEP_TIME_S, gateway.clock.keep), name="time"),
             group.create_task(

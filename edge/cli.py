@@ -20,6 +20,7 @@ from edge.health import SOCKET_NAME, version
 from edge.spool.store import SpoolError
 
 _EXAMPLES = """examples:
+  anju-gateway provision --url https://anju.example --token TOKEN
   anju-gateway check-config --config /etc/anju/gateway.toml
   anju-gateway run --config /etc/anju/gateway.toml
   anju-gateway status --config /etc/anju/gateway.toml --json
@@ -46,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
         if name == "status":
             command.add_argument("--json", action="store_true", help="print everything as JSON")
+    _add_provision(commands)
     options = parser.parse_args(arguments)
+    if options.command == "provision":
+        from edge.provisioning import command as provision  # the daemon never needs it
+
+        return provision.run(options)
     try:
         loaded = config.load(options.config)
     except config.ConfigError as error:
@@ -58,6 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "status":
         return _status(loaded, options.json)
     return _run(loaded)
+
+
+def _add_provision(commands: Any) -> None:
+    parser = commands.add_parser(
+        "provision",
+        help="make a key and get a certificate for a token",
+        description="Make this device a gateway: a key made here, a certificate from the district, a configuration.",
+    )
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="written if it is not there yet")
+    parser.add_argument("--url", required=True, help="address of the cloud, https://…")
+    parser.add_argument("--token", help="single-use token of `anju-cloud gateway add` (default: read from stdin)")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="authority of the address, if the system has it not")
+    parser.add_argument("--data-dir", type=Path, default=Path("/var/lib/anju-gateway"), help="default %(default)s")
 
 
 def _run(loaded: config.GatewayConfig) -> int:

@@ -100,6 +100,14 @@ class FallbackSection(Section):
     phones: tuple[str, ...] = ()
 
 
+class ProvisioningSection(Section):
+    """Where the certificate is renewed; without `url` it is not."""
+
+    url: str | None = None
+    ca_file: Path | None = None
+    """Authority of the address, where the system does not know it."""
+
+
 class MetricsSection(Section):
     """Prometheus; port 0 turns it off."""
 
@@ -154,6 +162,7 @@ class GatewayConfig(Section):
     telemetry: TelemetrySection = TelemetrySection()
     uplink: UplinkSection = UplinkSection()
     fallback: FallbackSection = FallbackSection()
+    provisioning: ProvisioningSection = ProvisioningSection()
     metrics: MetricsSection = MetricsSection()
     status: StatusSection = StatusSection()
     dialects: DialectsSection = DialectsSection()

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from cloud.api import homes, hooks, incidents, pages, platform, problems, sessions, stream
+from cloud.api import enrolment, homes, hooks, incidents, pages, platform, problems, sessions, stream
 from cloud.api.models import Health
 from cloud.api.sessions import Guessing, own_page_only
 from cloud.config import read_secret
@@ -54,7 +54,7 @@ def build_app(context: Context, store: TimeSeriesStore, stopping: asyncio.Event 
     app.state.inbound_key = secret_key(read_secret(secret)) if secret else None
     problems.install(app)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(own_page_only)])
-    for part in (sessions, incidents, homes, platform, stream):
+    for part in (sessions, incidents, homes, platform, stream, enrolment):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(hooks.router)
