@@ -29,6 +29,9 @@ class _Clock:
     def state(self) -> ClockState:
         return ClockState.SYNCED
 
+    def keep(self) -> None:
+        """Nothing to keep."""
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> ca.Authority:
