@@ -8,29 +8,22 @@ from pathlib import Path
 import pytest
 
 from cloud.enrolment import authority as ca
-from edge.clock import Instant
+from edge.clock import Instant, SystemClock
 from edge.provisioning import client, credentials
 from edge.provisioning.client import Answer, EnrolmentError
 from edge.provisioning.credentials import CredentialsError, NewKey
 from edge.provisioning.renewal import Renewal
-from protocols.wire import Clock as ClockState
 
 _DAY_S = 86_400.0
 _NOW = 1_790_000_000.0
 
 
-class _Clock:
+class _Clock(SystemClock):
     def __init__(self) -> None:
         self.wall = _NOW
 
     def now(self) -> Instant:
         return Instant(self.wall, self.wall)
-
-    def state(self) -> ClockState:
-        return ClockState.SYNCED
-
-    def keep(self) -> None:
-        """Nothing to keep."""
 
 
 @pytest.fixture
