@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import structlog
 
 from edge import app, config
+from edge.devices import listen
 from edge.health import SOCKET_NAME, version
 from edge.spool.store import SpoolError
 
@@ -42,9 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("run", "run the daemon until Ctrl-C or SIGTERM"),
         ("check-config", "say what is wrong with the configuration, one line per mistake"),
         ("status", "ask the running daemon how it is"),
+        ("devices", "listen on the home broker and list the devices"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
+        if name == "devices":
+            command.add_argument("--discover", action="store_true", help="write a draft of [[devices]]")
+            command.add_argument("--seconds", type=float, default=5.0, help="how long to listen (default 5)")
         if name == "status":
             command.add_argument("--json", action="store_true", help="print everything as JSON")
     _add_provision(commands)
@@ -61,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "check-config":
         print(f"{options.config}: good ({len(loaded.devices)} devices)")
         return 0
+    if options.command == "devices":
+        return _devices(loaded, options.seconds, options.discover)
     if options.command == "status":
         return _status(loaded, options.json)
     return _run(loaded)
@@ -93,6 +101,16 @@ def _run(loaded: config.GatewayConfig) -> int:
         asyncio.run(app.run(loaded))
     except (SpoolError, config.ConfigError, OSError) as error:
         print(f"anju-gateway: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _devices(loaded: config.GatewayConfig, seconds: float, discover: bool) -> int:
+    broker = loaded.home_broker
+    try:
+        print(listen.report(loaded, seconds, discover=discover), end="" if discover else "\n")
+    except (aiomqtt.MqttError, OSError) as error:
+        print(f"anju-gateway: no home broker at {broker.host}:{broker.port}: {error}", file=sys.stderr)
         return 1
     return 0
 

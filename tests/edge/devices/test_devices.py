@@ -1,0 +1,82 @@
+"""The command `anju-gateway devices` against a real broker, and the draft it writes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.cli import main
+from edge.config import load
+from edge.devices.draft import draft
+from edge.sources.base import Seen
+from tests.support.mosquitto import mosquitto
+
+_CONFIG = """
+[gateway]
+id = "gw-1"
+[home_broker]
+port = {port}
+[cloud_broker]
+host = "127.0.0.1"
+[[devices]]
+id = "hall-door"
+role = "contact"
+source = "zigbee2mqtt"
+address = "0x01"
+"""
+_BRIDGE = [
+    {
+        "ieee_address": address,
+        "friendly_name": name,
+        "type": "EndDevice",
+        "power_source": "Battery",
+        "definition": {"vendor": "Aqara", "model": model, "exposes": [{"type": "binary", "property": offers}]},
+    }
+    for address, name, model, offers in (
+        ("0x01", "hall", "MCCGQ11LM", "contact"),
+        ("0x02", 'Bad "name"\n[x]', "RTCGQ11LM", "occupancy"),
+        ("0x03", "lamp", "LED1", "brightness"),
+    )
+]
+
+
+def test_discover_writes_a_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is configured is named, what is not is unknown; the draft, pasted into the file, is a good configuration."""
+    with mosquitto() as port:
+        bridge = mqtt.Client(CallbackAPIVersion.VERSION2)
+        bridge.connect("127.0.0.1", port)
+        bridge.loop_start()
+        bridge.publish("zigbee2mqtt/bridge/devices", json.dumps(_BRIDGE), 1, retain=True).wait_for_publish(5)
+        bridge.disconnect()
+        bridge.loop_stop()
+        path = tmp_path / "gateway.toml"
+        path.write_text(_CONFIG.format(port=port))
+        assert main(["devices", "--config", str(path), "--seconds", "1"]) == 0
+        listed = capsys.readouterr().out
+        assert main(["devices", "--config", str(path), "--discover", "--seconds", "1"]) == 0
+        written = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines()] == ["hall-door", "unknown", "unknown"]
+    path.write_text(path.read_text() + written)
+    (_, added) = load(path).devices
+    assert (added.role, added.source, added.address) == ("motion", "zigbee2mqtt", "0x02")
+    assert '# address = "0x03"' in written
+
+
+def test_no_broker_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 and a line that names the broker."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(_CONFIG.format(port=1))
+    assert main(["devices", "--config", str(path), "--seconds", "1"]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_draft_of_hostile_names() -> None:
+    """Whatever a device calls itself, the draft is TOML, and names are different from each other."""
+    seen = [Seen("theengs", f'A"\\\x7f\n{i}', "x\n[[devices]]", "m\r", frozenset({"smoke"})) for i in range(3)]
+    devices = tomllib.loads(draft(seen))["devices"]
+    assert len({d["id"] for d in devices}) == 3
