@@ -20,6 +20,7 @@ from edge.clock import Clock
 from edge.pipeline import Pipeline
 from edge.readings import Device
 from edge.spool.store import Spool
+from edge.spool.wear import written_bytes
 from edge.tasks import in_thread
 from edge.uplink.link import Uplink
 from protocols.wire import SensorStatus, Status, StatusKind
@@ -79,6 +80,8 @@ class Health:
                 "accepted": pipeline.accepted,
                 "rejected": sum(pipeline.rejected.values()),
                 "unknown_devices": len(pipeline.unknown_devices),
+                "spool_renewed": self._spool.renewed,
+                "disk_written_bytes": written_bytes() or 0,
             },
         )
 

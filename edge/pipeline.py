@@ -13,19 +13,26 @@ from concurrent.futures import Executor
 import structlog
 
 from edge.alarms import Alarm, Alarms, Changed, Effect, Speak
-from edge.clock import EARLIEST_PLAUSIBLE, Clock, Instant
+from edge.clock import EARLIEST_PLAUSIBLE, Clock, Instant, boot_id
 from edge.detectors.facade import Detectors
 from edge.messages import alarm_event, batch, batch_lane, stored_alarm
 from edge.readings import Reading, SignalFrame
 from edge.sources.base import Message
 from edge.sources.dispatch import Sources
-from edge.spool.store import Spool, SpoolError
+from edge.spool.store import Drained, Spool, SpoolError
 from edge.supervision.supervisor import Supervisor
 from edge.tasks import in_thread
 from protocols.errors import ProtocolError
-from protocols.wire import AlarmState
+from protocols.wire import AlarmState, Lane
+from protocols.wire import Clock as ClockState
 
 log = structlog.get_logger()
+
+_KEPT_IN_MEMORY = 50_000
+"""Readings held while the spool takes none; what does not fit is counted."""
+_HOLD_S = 300.0
+"""How long readings wait for the time after a start without it; then they go as `unsynced`."""
+_HOUSE_EVERY_S = 60.0
 
 
 class Pipeline:
@@ -65,6 +72,9 @@ class Pipeline:
         self.last_heard: dict[str, float] = {}
         self.battery: dict[str, float] = {}
         self.accepted = 0
+        self._run = boot_id()
+        self._holding_since: float | None = None
+        self._next_house = 0.0
 
     async def take(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Process one message; bad input is counted, logged and costs nothing else."""
@@ -121,12 +131,11 @@ class Pipeline:
     async def _store(self, effect: Changed) -> None:
         alarm = effect.alarm
         state, sent = self._clock.state(), self._clock.now().wall
-        epoch = self._spool.epoch
         try:
             seq, _ = await in_thread(
                 self._executor,
                 self._spool.append_alarm,
-                lambda seq: alarm_event(alarm, epoch, seq, state, sent),
+                lambda epoch, seq: alarm_event(alarm, epoch, seq, state, sent),
                 alarm.alarm_id,
                 stored_alarm(alarm),
             )
@@ -156,37 +165,66 @@ class Pipeline:
         if not readings:
             return True
         rows = [(r.device, r.metric, r.at, r.value) for r in readings]
+        run, base = (None, None) if self._clock.known() else (self._run, self._clock.base())
         try:
-            await in_thread(self._executor, self._spool.add_readings, rows)
+            await in_thread(self._executor, self._spool.add_readings, rows, run, base)
         except SpoolError as error:
-            self._readings = [*readings, *self._readings][-50_000:]
+            kept = [*readings, *self._readings]
+            self._readings = kept[-_KEPT_IN_MEMORY:]
             self.rejected["spool_error", "telemetry"] += 1
+            self.rejected["memory_full", "telemetry"] += len(kept) - len(self._readings)
             log.critical("readings_not_stored", waiting=len(self._readings), error=str(error))
             return False
         return True
 
     async def close_batches(self) -> int:
-        """Turn the readings on flash into batches; returns how many."""
+        """Turn the readings on flash into batches; returns how many.
+
+        While the time is not known they wait for it, at most `_HOLD_S`; then their stamps are moved, once, and are
+        final in the batch before anything of it is sent.
+        """
         made = 0
-        while (drained := await in_thread(self._executor, self._spool.drain, self._max_records)) is not None:
-            lane, clock, sent = batch_lane(self._answering()), self._clock.state(), self._clock.now().wall
-            readings, epoch = drained.readings, self._spool.epoch
-
-            def build(seq: int) -> bytes:
-                return batch(readings, epoch=epoch, lane=lane.value, seq=seq, clock=clock, sent=sent)  # noqa: B023
-
-            try:
-                await in_thread(self._executor, self._spool.append_batch, lane, build, drained)
-            except SpoolError as error:
-                self.rejected["spool_error", "batch"] += 1
-                log.critical("batch_not_stored", error=str(error))
-                break
-            made += 1
-            if len(readings) < self._max_records:
-                break
+        try:
+            while (drained := await in_thread(self._executor, self._spool.drain, self._max_records)) is not None:
+                if drained.run is not None and not self._clock.known() and not self._held_long_enough():
+                    break
+                await in_thread(self._executor, self._spool.append_batch, *self._batch(drained))
+                made += 1
+                if len(drained.readings) < self._max_records and drained.run is None:
+                    break
+            await self._keep_house()
+        except SpoolError as error:
+            self.rejected["spool_error", "batch"] += 1
+            log.critical("batch_not_stored", error=str(error))
         if made:
             self._wake()
         return made
+
+    def _batch(self, drained: Drained) -> tuple[Lane, Callable[[str, int], bytes], Drained]:
+        """Lane and builder of a batch; the stamps of this run's unknown time are moved by what is known now."""
+        lane, clock, sent = batch_lane(self._answering()), self._clock.state(), self._clock.now().wall
+        readings = drained.readings
+        if drained.run is not None:
+            clock = ClockState.UNSYNCED
+            if drained.run == self._run and drained.base is not None and self._clock.known():
+                shift, clock = self._clock.base() - drained.base, ClockState.REBASED
+                readings = tuple((d, m, at + shift, v) for d, m, at, v in readings)
+
+        def build(epoch: str, seq: int) -> bytes:
+            return batch(readings, epoch=epoch, lane=lane.value, seq=seq, clock=clock, sent=sent)
+
+        return lane, build, drained
+
+    def _held_long_enough(self) -> bool:
+        now = self._clock.now().mono
+        self._holding_since = now if self._holding_since is None else self._holding_since
+        return now - self._holding_since > _HOLD_S
+
+    async def _keep_house(self) -> None:
+        now = self._clock.now()
+        if now.mono >= self._next_house:
+            self._next_house = now.mono + _HOUSE_EVERY_S
+            await in_thread(self._executor, self._spool.keep_house, now.wall if self._clock.known() else None)
 
     def pending_alarms(self) -> int:
         """How many questions are open."""

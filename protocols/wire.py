@@ -172,6 +172,20 @@ class SensorStatus(Frozen, frozen=True):
     battery_percent: float | None = None
 
 
+class Shed(Frozen, frozen=True):
+    """What the gateway's policy has taken from its spool for one reason: `thinned`, `dropped`, `too_old`, `unreadable`.
+
+    `first` and `last` bound the times of the readings that went (0: not known); `messages` are those that are gone
+    whole.
+    """
+
+    reason: Code
+    first: Time
+    last: Time
+    messages: int
+    readings: int
+
+
 class SpoolStatus(Frozen, frozen=True):
     """What waits on the gateway's flash, and what its stated policy has dropped since the epoch began."""
 
@@ -179,6 +193,7 @@ class SpoolStatus(Frozen, frozen=True):
     size_bytes: int
     limit_bytes: int
     dropped: int = 0
+    shed: Annotated[list[Shed], Meta(max_length=16)] = []
 
 
 class Status(Frozen, frozen=True):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edge.clock.system import EARLIEST_PLAUSIBLE, Clock, Instant, KeptClock, SystemClock, system_rng
+from edge.clock.system import EARLIEST_PLAUSIBLE, Clock, Instant, KeptClock, SystemClock, boot_id, system_rng
 
-__all__ = ["EARLIEST_PLAUSIBLE", "Clock", "Instant", "KeptClock", "SystemClock", "system_rng"]
+__all__ = ["EARLIEST_PLAUSIBLE", "Clock", "Instant", "KeptClock", "SystemClock", "boot_id", "system_rng"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,14 @@ def _kernel_synced() -> bool:
         return bool(0 <= ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 5)
     except (OSError, AttributeError):
         return False
+
+
+def boot_id() -> str:
+    """Names this run of CLOCK_BOOTTIME; stamps of another cannot be compared with it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return uuid.uuid4().hex
 
 
 def system_rng() -> random.Random:

@@ -164,8 +164,11 @@ class Uplink:
 
     async def _watch(self) -> None:
         """Leave a link that takes messages and never answers."""
+        epoch = self._spool.epoch
         while True:
             await asyncio.sleep(1)
+            if self._spool.epoch != epoch:
+                raise aiomqtt.MqttError("the spool has begun a new epoch; connecting anew")
             since = self.lanes.unacknowledged_since
             if since is not None and self._clock.now().mono - since > _DEAF_AFTER * self._config.resend_after_s:
                 self.counts["deaf"] += 1
@@ -213,12 +216,13 @@ class Uplink:
         for rejection in ack.rejected:
             self.counts["rejected"] += 1
             log.error("rejected_by_cloud", lane=rejection.lane, seq=rejection.seq, reason=rejection.reason)
-        for lane, ranges in self.lanes.settle(ack, self._spool.epoch).items():
-            await in_thread(self._executor, self._spool.settle, lane, ranges)
+        epoch = self._spool.epoch
+        for lane, ranges in self.lanes.settle(ack, epoch).items():
+            await in_thread(self._executor, self._spool.settle, lane, ranges, epoch)
             self.counts[f"settled_{lane}"] += 1
             self._wake[lane].set()
         for entry in ack.ranges:
-            if entry.epoch == self._spool.epoch:
+            if entry.epoch == epoch:
                 self._on_settled(entry.lane, entry.ranges)
 
     async def _command(self, client: aiomqtt.Client, command: Command) -> None:

@@ -88,6 +88,18 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         ),
         wire.decode_status,
     ),
+    "status-shed": (
+        wire.Status(
+            v=1,
+            kind=wire.StatusKind.HEARTBEAT,
+            session="s-1",
+            at=T,
+            spool=wire.SpoolStatus(
+                {wire.Lane.BACKLOG: 2}, 4096, 512_000_000, 3, [wire.Shed("thinned", T - 900, T - 5, 3, 1_200)]
+            ),
+        ),
+        wire.decode_status,
+    ),
     "ack": (
         wire.Ack(
             v=1,

@@ -1,0 +1,28 @@
+"""What can go wrong with a spool: told apart by what helps."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+_CORRUPT, _NOTADB, _FULL, _IOERR = 11, 26, 13, 10
+"""Primary result codes of SQLite."""
+
+
+class SpoolError(Exception):
+    """The spool could not be opened or written; the message says which file and why."""
+
+
+class SpoolFull(SpoolError):  # noqa: N818
+    """The disk did not take it; room may help."""
+
+
+class SpoolCorrupt(SpoolError):  # noqa: N818
+    """The file contradicts itself; only a new one helps."""
+
+
+def spool_error(path: Path, error: sqlite3.Error | OSError) -> SpoolError:
+    """The domain's error for one of SQLite or the operating system; names the file."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind = SpoolCorrupt if code in (_CORRUPT, _NOTADB) else SpoolFull if code in (_FULL, _IOERR) else SpoolError
+    return kind(f"{path}: {error}")

@@ -1,0 +1,101 @@
+"""Reads what can still be read of a damaged spool, piece by piece around the damage."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.spool.schema import migrate
+
+_GUESSED_LAST = 1 << 20
+_MOST_QUERIES = 20_000
+_PAGE_1 = 4096
+
+
+@dataclass(slots=True)
+class Wreck:
+    """A damaged file, open for reading. `unreadable` counts pieces that could not be read."""
+
+    db: sqlite3.Connection
+    unreadable: int = 0
+    queries: int = field(default=0)
+
+    def messages(self, lane: str) -> Iterator[tuple[int, bytes]]:
+        """Sequence and body of all readable messages of a lane, ascending."""
+        found = self._try("SELECT last FROM sequences WHERE lane = ?", (lane,))
+        last = found[0][0] if found else _GUESSED_LAST
+        statement = "SELECT seq, body FROM messages WHERE lane = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        yield from self._halves(statement, (lane,), 1, max(1, int(last)))
+
+    def readings(self) -> Iterator[tuple[Any, ...]]:
+        """Readings that waited for a batch: device, metric, at, value, type."""
+        statement = "SELECT device, metric, at, value, type FROM readings WHERE id BETWEEN ? AND ? ORDER BY id"
+        yield from self._halves(statement, (), 1, _GUESSED_LAST)
+
+    def open_alarms(self) -> list[tuple[Any, ...]]:
+        """Id and body of open alarms."""
+        return self._try("SELECT alarm_id, body FROM open_alarms") or []
+
+    def commands(self) -> list[tuple[Any, ...]]:
+        """Commands seen: id and time."""
+        return self._try("SELECT id, at FROM seen_commands") or []
+
+    def _try(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]] | None:
+        self.queries += 1
+        try:
+            return self.db.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError):
+            return None
+
+    def _halves(self, statement: str, head: tuple[object, ...], low: int, high: int) -> Iterator[tuple[Any, ...]]:
+        """Rows between two keys; a range that cannot be read is read by halves, down to the key that cannot."""
+        step = 512
+        for start in range(low, high + 1, step):
+            if self.queries > _MOST_QUERIES:
+                self.unreadable += 1
+                return
+            yield from self._range(statement, head, start, min(start + step - 1, high))
+
+    def _range(self, statement: str, head: tuple[object, ...], low: int, high: int) -> Iterator[tuple[Any, ...]]:
+        rows = self._try(statement, (*head, low, high))
+        if rows is not None:
+            yield from rows
+        elif low == high or self.queries > _MOST_QUERIES:
+            self.unreadable += 1
+        else:
+            middle = (low + high) // 2
+            yield from self._range(statement, head, low, middle)
+            yield from self._range(statement, head, middle + 1, high)
+
+
+def open_wreck(path: Path) -> Wreck | None:
+    """Open a damaged file; one whose first page is lost gets that of a new spool. None if it is no spool at all."""
+    for mend in (False, True):
+        try:
+            if mend:
+                _replace_first_page(path)
+            db = sqlite3.connect(path, isolation_level=None)
+        except (sqlite3.Error, OSError):
+            continue
+        wreck = Wreck(db)
+        if wreck._try("SELECT count(*) FROM sqlite_schema WHERE name = 'messages'") == [(1,)]:
+            return wreck
+        db.close()
+    return None
+
+
+def _replace_first_page(path: Path) -> None:
+    """The tables of every spool have been created in the same order, so that their roots are the same pages."""
+    if path.stat().st_size % _PAGE_1:
+        raise OSError("not whole pages: never a spool")
+    template = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(template, 0)
+    page = bytearray(template.serialize()[:_PAGE_1])
+    template.close()
+    page[18:20] = b"\2\2"  # written in WAL mode
+    page[92:96] = b"\xff\xff\xff\xff"  # not valid for the change counter: the file's own length counts
+    with path.open("r+b") as file:
+        file.write(page)

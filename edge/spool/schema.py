@@ -1,0 +1,75 @@
+"""The spool's tables as numbered steps; every file, new or old, has gone through the same ones."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from edge.spool.errors import SpoolError, spool_error
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE sequences (lane TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE messages (lane TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, seq))"
+        " WITHOUT ROWID",
+        "CREATE TABLE readings (id INTEGER PRIMARY KEY, device TEXT NOT NULL, metric TEXT NOT NULL, at REAL NOT NULL,"
+        " value BLOB NOT NULL, type TEXT NOT NULL)",
+        "CREATE TABLE open_alarms (alarm_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE seen_commands (id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        "CREATE TABLE shed (reason TEXT PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, messages INTEGER NOT"
+        " NULL, readings INTEGER NOT NULL) WITHOUT ROWID",
+        "ALTER TABLE messages ADD COLUMN thinned INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE readings ADD COLUMN run TEXT",
+        "ALTER TABLE readings ADD COLUMN base REAL",
+    ),
+)
+"""Step i leads from schema version i to i + 1. A step that has been released never changes."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or create the file and bring it to the newest version, all or nothing. Raises SpoolError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (sqlite3.Error, OSError) as error:
+        raise spool_error(path, error) from error
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(STEPS):
+            raise SpoolError(f"{path}: written by a newer version ({version}); update this gateway")
+        if version < len(STEPS):
+            migrate(db, version)
+            sync_folder(path.parent)
+    except sqlite3.Error as error:
+        db.close()
+        raise spool_error(path, error) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def migrate(db: sqlite3.Connection, version: int) -> None:
+    """Apply the steps after `version` in one transaction."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        for step in STEPS[version:]:
+            for statement in step:
+                # Files of version 1 were written with user_version after the tables: a cut in between left both.
+                db.execute(statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS "))
+        db.execute(f"PRAGMA user_version={len(STEPS)}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of new, renamed and removed files on flash. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
