@@ -7,6 +7,7 @@ sync of their folder.
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from dataclasses import dataclass, field
@@ -156,7 +157,7 @@ def _torn(inode: _Inode, rng: random.Random) -> bytes:
 
 def _sectors(offset: int, data: bytes) -> list[tuple[int, bytes]]:
     edges = [offset, *range((offset // SECTOR + 1) * SECTOR, offset + len(data), SECTOR), offset + len(data)]
-    return [(a, data[a - offset : b - offset]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, data[a - offset : b - offset]) for a, b in itertools.pairwise(edges)]
 
 
 def _put(content: bytearray, change: tuple[int, bytes] | int) -> None:
@@ -177,21 +178,21 @@ _FD = re.compile(r"^(\d+)<([^>]*)>(?:, )?(.*)$")
 _DATA = re.compile(r'^"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?, (\d+)(?:, (\d+))?$')
 
 
-def recording(log: Path, root: Path) -> list[object]:
+def recording(log: Path, root: Path) -> list[Said | Operation]:
     """The operations on files under `root`, and what was said, in order, of a log by `strace -f -xx -y`.
 
     Raises ValueError for a line that touches `root` in a way that is not understood: a trial must not pass by
     overlooking something. SQLite's shared memory (`-shm`) is left out: it is rebuilt at every first opening.
     """
-    operations: list[object] = []
+    operations: list[Said | Operation] = []
     offsets: dict[str, int] = {}
     waiting: dict[str, str] = {}
     for raw in log.read_text(errors="replace").splitlines():
-        line = raw
-        if unfinished := _UNFINISHED.match(line):
+        if unfinished := _UNFINISHED.match(raw):
             waiting[unfinished[1]] = unfinished[2]
             continue
-        if resumed := _RESUMED.match(line):
+        line = raw
+        if resumed := _RESUMED.match(raw):
             line = f"{resumed[1]} {waiting.pop(resumed[1])}{resumed[2]}"
         match = _LINE.match(line)
         if match and int(match[4]) >= 0:
@@ -199,7 +200,7 @@ def recording(log: Path, root: Path) -> list[object]:
     return operations
 
 
-def _operations(call: str, arguments: str, result: int, root: str, offsets: dict[str, int]) -> list[object]:
+def _operations(call: str, arguments: str, result: int, root: str, offsets: dict[str, int]) -> list[Said | Operation]:
     if call in ("openat", "unlink", "unlinkat", "rename"):
         return _of_names(call, arguments, root, offsets)
     found = _FD.match(arguments)
@@ -225,7 +226,7 @@ def _operations(call: str, arguments: str, result: int, root: str, offsets: dict
     raise ValueError(f"strace: {call} of {path} is not understood")
 
 
-def _of_names(call: str, arguments: str, root: str, offsets: dict[str, int]) -> list[object]:
+def _of_names(call: str, arguments: str, root: str, offsets: dict[str, int]) -> list[Said | Operation]:
     first = _PATH.match(arguments)
     path = _unescape(first[1]) if first else ""
     if not path.startswith(root) or path.endswith("-shm") or "O_DIRECTORY" in arguments:

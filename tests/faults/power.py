@@ -27,10 +27,13 @@ from edge.spool.store import Spool
 from protocols.errors import ProtocolError
 from protocols.senml import resolve
 from protocols.wire import Lane, decode_alarm, decode_telemetry
-from tests.faults.disk import Disk, Said, recording
+from tests.faults.disk import Disk, Operation, Said, recording
 from tests.support.spool import T, alarm_id, make_alarm
 
-_TRACED = "openat,creat,write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,truncate,fallocate,close,rename,renameat2,unlink,unlinkat"
+_TRACED = (
+    "openat,creat,write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,truncate,fallocate,close,rename,renameat2,"
+    "unlink,unlinkat"
+)
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Report:
     failed: list[str] = field(default_factory=list)
 
 
-def record(folder: Path, seed: int, steps: int) -> tuple[list[object], Path]:
+def record(folder: Path, seed: int, steps: int) -> tuple[list[Said | Operation], Path]:
     """Run the writer under strace; returns its operations in order and the folder it wrote to."""
     target = folder / "recorded"
     target.mkdir()
@@ -135,7 +138,8 @@ def run(states: int, seed: int, folder: Path, steps: int = 120) -> Report:
     """Record one run and cut it `states` times."""
     operations, target = record(folder, seed, steps)
     report = Report(operations=len(operations))
-    cuts = sorted(random.Random(seed).randrange(1, len(operations) + 1) for _ in range(states))
+    rng = random.Random(seed)
+    cuts = sorted(rng.randrange(1, len(operations) + 1) for _ in range(states))
     disk, promise, done = Disk(), Promise(), 0
     for number, cut in enumerate(cuts):
         for operation in operations[done:cut]:

@@ -77,7 +77,8 @@ class Writer:
         self.spool = Spool(self._path, _LIMIT, reserve_bytes=65_536)
 
     def _stored(self) -> list[int]:
-        return [n for lane in (Lane.LIVE, Lane.BACKLOG) for n in self._readings(lane, self.spool.after(lane, 0, 10_000))]
+        lanes = (Lane.LIVE, Lane.BACKLOG)
+        return [n for lane in lanes for n in self._readings(lane, self.spool.after(lane, 0, 10_000))]
 
     def _readings(self, lane: Lane, seqs: list[int]) -> list[int]:
         batches = [decode_telemetry(self.spool.body(lane, seq) or b"") for seq in seqs]
