@@ -82,3 +82,17 @@ def _constraints(folder: Path) -> Path:
     path = folder / "constraints.txt"
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def test_every_package_of_a_gateway_has_a_wheel_for_the_raspberry_pi(uv: str, tmp_path: Path) -> None:
+    """On a 64-bit Raspberry Pi OS (Debian 12) nothing of the edge lock has to be compiled; the index is asked."""
+    command = [uv, "pip", "install", "--dry-run", "--target", str(tmp_path / "pi"), "--python", sys.executable]
+    command += ["--python-version", "3.11", "--python-platform", "aarch64-manylinux_2_28", "--only-binary", ":all:"]
+    done = subprocess.run(
+        [*command, "--no-deps", "--require-hashes", "-r", str(ROOT / "locks" / "edge.txt")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Would install" in done.stderr
