@@ -1,0 +1,238 @@
+"""Staged falls and activities from one NPZ and its index: trials in g, each with one even clock."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.evaluate.report import FormatError
+
+ELDER_AGE = 60
+"""Who counts as an elder where the index has no column `group`."""
+
+RANGES_G = (2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 200.0)
+"""Full scales sensors are sold with; the least that holds all values is taken as the recording's."""
+
+_NEEDED = ("trial", "subject", "activity", "is_fall", "acc_off", "acc_n")
+_LOWEST_RATE_HZ = 5.0
+_HIGHEST_RATE_HZ = 1_000.0
+_HOLE_S = 0.3
+"""Time stamps further apart than this, in a trial whose clock never steps back, are signal that was lost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One recording: `acc` (n, 3) in g at `rate_hz`; `holes` are (row, seconds lost before it).
+
+    `impact_s` (falls only) counts from the first row; `fall_s` is the labelled (start, end) of the fall, if given.
+    """
+
+    name: str
+    subject: str
+    elder: bool | None
+    activity: str
+    is_fall: bool
+    rate_hz: float
+    full_scale_g: float
+    acc: NDArray[np.float32]
+    holes: tuple[tuple[int, float], ...] = ()
+    impact_s: float | None = None
+    fall_s: tuple[float, float] | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Length, with what was lost."""
+        return len(self.acc) / self.rate_hz + sum(seconds for _, seconds in self.holes)
+
+    def time_of(self, row: int) -> float:
+        """Seconds from the first row to `row`, with what was lost before it."""
+        return row / self.rate_hz + sum(seconds for at, seconds in self.holes if at <= row)
+
+
+def load(npz: Path, index: Path, subjects: Iterable[str] | None = None, rate_hz: float | None = None) -> list[Trial]:
+    """All trials of one set, or those of `subjects`; `rate_hz` overrides what the files say.
+
+    Raises FormatError naming the file, line and column.
+    """
+    acc, stamps = _arrays(npz)
+    full_scale = _full_scale(acc)
+    wanted = set(subjects) if subjects is not None else None
+    trials: list[Trial] = []
+    known: set[str] = set()
+    with index.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+        if missing:
+            raise FormatError(f"{index}: no column {', '.join(missing)}")
+        for row in reader:
+            known.add(row["subject"])
+            if wanted is None or row["subject"] in wanted:
+                line = _Line(index, reader.line_num, row)
+                trials.append(_trial(line, acc, stamps, full_scale, rate_hz))
+    if wanted is not None and wanted - known:
+        raise FormatError(f"{index}: no subject {', '.join(sorted(wanted - known))}; it has {', '.join(sorted(known))}")
+    if not trials:
+        raise FormatError(f"{index}: no trials")
+    return trials
+
+
+def _arrays(npz: Path) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    try:
+        with np.load(npz, allow_pickle=False) as arrays:
+            if "acc" not in arrays.files:
+                raise FormatError(f"{npz}: no array 'acc' (it has {', '.join(arrays.files) or 'none'})")
+            raw = arrays["acc"]
+            stamps = arrays["acc_t"] if "acc_t" in arrays.files else None
+    except (ValueError, EOFError, AttributeError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{npz}: not an NPZ file of plain arrays ({error})") from error
+    if raw.ndim != 2 or raw.shape[1] != 3 or raw.dtype.kind not in "iuf":
+        raise FormatError(f"{npz}: 'acc' must be numbers of shape (N, 3), it is {raw.dtype} {raw.shape}")
+    acc = (raw * 0.001).astype(np.float32)
+    typical = float(np.median(np.linalg.norm(acc[:: max(1, len(acc) // 100_000)], axis=1))) if len(acc) else math.nan
+    if not 0.3 <= typical <= 3.0:
+        raise FormatError(f"{npz}: 'acc' must be in milli-g; its typical magnitude is {1000 * typical:.4g}")
+    if stamps is None:
+        return acc, None
+    if stamps.shape != (len(acc),) or stamps.dtype.kind not in "iuf":
+        raise FormatError(f"{npz}: 'acc_t' must have one number a row of 'acc', it is {stamps.dtype} {stamps.shape}")
+    return acc, stamps.astype(np.float64) * 0.001
+
+
+def _full_scale(acc: NDArray[np.float32]) -> float:
+    largest = float(np.nanmax(np.abs(acc)))
+    return next((g for g in RANGES_G if largest <= g * 1.03), largest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One row of the index, read by column with errors that name the place."""
+
+    index: Path
+    number: int
+    row: Mapping[str, str | None]
+
+    def text(self, name: str) -> str:
+        return (self.row.get(name) or "").strip()
+
+    def number_of(self, name: str) -> float | None:
+        text = self.text(name)
+        if not text or text.lower() == "nan":
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            raise self.error(f"{name} is not a number: {text!r}") from None
+        if not math.isfinite(value):
+            raise self.error(f"{name} is not finite")
+        return value
+
+    def whole(self, name: str) -> int:
+        value = self.number_of(name)
+        if value is None or value != int(value) or value < 0:
+            raise self.error(f"{name} must be a whole number from 0, it is {self.text(name)!r}")
+        return int(value)
+
+    def error(self, what: str) -> FormatError:
+        return FormatError(f"{self.index}: line {self.number}: {what}")
+
+
+def _trial(
+    line: _Line, acc: NDArray[np.float32], stamps: NDArray[np.float64] | None, full_scale: float, rate: float | None
+) -> Trial:
+    start, n = line.whole("acc_off"), line.whole("acc_n")
+    if n < 2 or start + n > len(acc):
+        raise line.error(f"acc_off {start} and acc_n {n} do not fit the {len(acc)} rows of 'acc'")
+    part = acc[start : start + n]
+    t = None if stamps is None else stamps[start : start + n] - stamps[start]
+    rate_hz, holes = _clock(line, n, t, rate)
+    truth = line.text("is_fall").lower()
+    if truth not in {"0", "1", "true", "false", "0.0", "1.0"}:
+        raise line.error(f"is_fall must be 0 or 1, it is {truth!r}")
+    is_fall = truth in {"1", "true", "1.0"}
+    trial = Trial(
+        name=line.text("trial"),
+        subject=line.text("subject"),
+        elder=_elder(line),
+        activity=line.text("activity"),
+        is_fall=is_fall,
+        rate_hz=rate_hz,
+        full_scale_g=full_scale,
+        acc=part,
+        holes=holes,
+    )
+    return _labelled(line, trial, t) if is_fall else trial
+
+
+def _elder(line: _Line) -> bool | None:
+    if group := line.text("group").lower():
+        return group.startswith(("elder", "old", "senior"))
+    age = line.number_of("age")
+    return None if age is None else age >= ELDER_AGE
+
+
+def _clock(
+    line: _Line, n: int, t: NDArray[np.float64] | None, rate: float | None
+) -> tuple[float, tuple[tuple[int, float], ...]]:
+    """Rate and holes of a trial. Time stamps of a clock that stepped back tell the rate, and nothing else."""
+    holes: tuple[tuple[int, float], ...] = ()
+    if t is not None and rate is None:
+        steps = np.diff(t)
+        if not bool(np.isfinite(steps).all()):
+            raise line.error("a time stamp is not finite")
+        forward = steps[steps > 0]
+        if len(forward) == 0:
+            raise line.error("the time stamps never advance")
+        usual = float(np.median(forward))
+        even = float(np.clip(steps[steps >= 0], 0.0, 3 * usual).mean())
+        rate = 1.0 / even
+        if bool((steps >= 0).all()):
+            holes = tuple((int(i) + 1, float(steps[i]) - even) for i in np.flatnonzero(steps > max(_HOLE_S, 3 * even)))
+    if rate is None:
+        rate = line.number_of("acc_fs_est")
+    if rate is None and (duration := line.number_of("dur_s")):
+        rate = (n - 1) / duration
+    if rate is None:
+        raise line.error("no rate: it needs 'acc_t', acc_fs_est, dur_s or --rate")
+    if not _LOWEST_RATE_HZ <= rate <= _HIGHEST_RATE_HZ:
+        raise line.error(f"a rate of {rate:.4g} Hz cannot be")
+    return rate, holes
+
+
+def _labelled(line: _Line, trial: Trial, t: NDArray[np.float64] | None) -> Trial:
+    """The fall's impact and extent, moved from the trial's own clock to its rows."""
+    magnitude = np.linalg.norm(trial.acc, axis=1)
+
+    def row_of(seconds: float, *, loudest: bool) -> int:
+        far = np.abs((np.arange(len(magnitude)) / trial.rate_hz if t is None else t) - seconds)
+        near = np.flatnonzero(far <= max(0.1, float(far.min())))
+        return int(near[np.argmax(magnitude[near])]) if loudest else int(near[np.argmin(far[near])])
+
+    peak = line.number_of("peak_t_s")
+    impact = int(np.argmax(magnitude)) if peak is None else row_of(peak, loudest=True)
+    start, end = line.number_of("fall_start_s"), line.number_of("fall_end_s")
+    extent = None
+    if start is not None and end is not None:
+        if end < start:
+            raise line.error("fall_end_s is before fall_start_s")
+        extent = (trial.time_of(row_of(start, loudest=False)), trial.time_of(row_of(end, loudest=False)))
+    return Trial(
+        trial.name,
+        trial.subject,
+        trial.elder,
+        trial.activity,
+        True,
+        trial.rate_hz,
+        trial.full_scale_g,
+        trial.acc,
+        trial.holes,
+        trial.time_of(impact),
+        extent,
+    )

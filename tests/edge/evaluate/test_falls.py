@@ -1,0 +1,113 @@
+"""`anju-evaluate falls` on recordings made here: format, scoring, joining and degradation."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.evaluate.cli import main
+from edge.evaluate.fall_scoring import score, wilson
+from edge.evaluate.joining import frames, streams
+from edge.evaluate.recordings import load
+
+
+def _fall(rate: float) -> NDArray[np.float64]:
+    """Standing, half a second of free fall, an impact of 6 g, lying."""
+    t = np.arange(0, 14, 1 / rate)
+    acc = np.where((t < 6)[:, None], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0])
+    acc[(t >= 5.5) & (t < 6)] *= 0.1
+    acc[(t >= 6) & (t < 6.1)] *= 6.0
+    return acc
+
+
+def _write(folder: Path, rate: float = 50.0, **columns: str) -> tuple[Path, Path]:
+    """A fall and an activity (standing) of one subject; the clock of the fall steps back once."""
+    fall, standing = _fall(rate), np.tile([0.0, 1.0, 0.0], (round(20 * rate), 1))
+    acc = np.round(np.concatenate((fall, standing)) * 1000).astype(np.int16)
+    stamps = np.concatenate((np.arange(len(fall)), np.arange(len(standing)))) * 1000 / rate
+    stamps[round(2 * rate) : round(3 * rate)] += 600
+    npz, index = folder / "set.npz", folder / "set.csv"
+    np.savez(npz, acc=acc, acc_t=stamps.astype(np.int32))
+    with index.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("trial", "subject", "activity", "is_fall", "acc_off", "acc_n", "peak_t_s", *columns))
+        rows.writerow(("a", "P", "tumble", 1, 0, len(fall), 6.0, *columns.values()))
+        rows.writerow(("b", "P", "standing", 0, len(fall), len(standing), "", *columns.values()))
+    return npz, index
+
+
+@pytest.mark.parametrize("rate", [20.0, 50.0, 100.0, 200.0])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_fall_is_found_at_any_rate(tmp_path: Path, rate: float, joined: bool) -> None:
+    """A plain fall is hit once, late by less than four seconds, and standing gives no alarm."""
+    npz, index = _write(tmp_path, rate, group="elder")
+    out = tmp_path / "out.json"
+    command = ["falls", "--npz", str(npz), "--index", str(index), "--position", "waist", "--json", str(out)]
+    assert main([*command, "--join"] if joined else command) == 0
+    figures = json.loads(out.read_text())
+    assert (figures["sensitivity"], figures["false_alarms_per_hour_elders"]) == (1.0, 0.0)
+    assert 2.0 < figures["latency_median_s"] < 4.0
+    assert (figures["subjects"], figures["falls"]) == (1, 1)
+    assert figures["hours"] == pytest.approx(20 / 3600, rel=0.05)
+
+
+def test_the_rule_of_hits(tmp_path: Path) -> None:
+    """The first alarm in the window is the hit; of the others one in 30 s is false."""
+    stream = streams(load(*_write(tmp_path)), joined=False, seed=0)[0]
+    impact = stream.placed[0].at + (stream.placed[0].trial.impact_s or 0.0)
+    outcome = score(stream, [impact - 2, impact + 3, impact + 5, impact + 11, impact + 50])
+    assert [delay for _, delay in outcome.hits] == [pytest.approx(3.0)]
+    assert len(outcome.false) == 2
+    assert len(score(stream, [impact + 10.5]).missed) == 1
+
+
+def test_joining_is_seeded_and_keeps_every_sample(tmp_path: Path) -> None:
+    """The same seed gives the same stream; frames run on without a hole and hold every trial."""
+    trials = load(*_write(tmp_path))
+    one, two, other = (streams(trials, joined=True, seed=s)[0] for s in (1, 1, 2))
+    assert [p.at for p in one.placed] == [p.at for p in two.placed] != [p.at for p in other.placed]
+    cut = list(frames(one, "w", 0.5))
+    assert [f.seq for f in cut] == list(range(len(cut)))
+    assert sum(len(f.samples) for f in cut) == sum(len(p.acc) for p in one.pieces)
+
+
+@pytest.mark.parametrize("text", ["rate=1", "colour=3", "dropout=2", "range_g=x"])
+def test_a_degradation_that_cannot_be(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused by name."""
+    npz, index = _write(tmp_path)
+    assert main(["falls", "--npz", str(npz), "--index", str(index), "--position", "waist", "--degrade", text]) == 2
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("column", "value"), [("acc_n", "999999"), ("is_fall", "maybe"), ("peak_t_s", "soon")])
+def test_a_bad_index_is_refused(tmp_path: Path, column: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names file, line and what is wrong."""
+    npz, index = _write(tmp_path)
+    lines = list(csv.DictReader(index.open()))
+    lines[0][column] = value
+    with index.open("w", newline="") as file:
+        rows = csv.DictWriter(file, list(lines[0]))
+        rows.writeheader()
+        rows.writerows(lines)
+    assert main(["falls", "--npz", str(npz), "--index", str(index), "--position", "waist"]) == 2
+    error = capsys.readouterr().err
+    assert "set.csv: line 2" in error
+    assert value in error
+
+
+def test_wrong_units_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An array in g is no array in milli-g."""
+    npz, index = _write(tmp_path)
+    np.savez(npz, acc=np.ones((1700, 3), dtype=np.int16))
+    assert main(["falls", "--npz", str(npz), "--index", str(index), "--position", "waist"]) == 2
+    assert "milli-g" in capsys.readouterr().err
+
+
+def test_the_interval_of_a_share() -> None:
+    """Wilson's interval of 9 in 10, as published tables have it."""
+    assert wilson(9, 10) == pytest.approx((0.596, 0.982), abs=0.001)
