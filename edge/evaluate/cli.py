@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from edge.evaluate import news2, series
+from edge.evaluate import falls, news2, series
 from edge.evaluate.report import FormatError, Report
 
 _EXAMPLES = """examples:
+  anju-evaluate falls --npz waist.npz --index waist_index.csv --position waist --join --json falls.json
   anju-evaluate COMMAND --help
 """
 
-COMMANDS: tuple[ModuleType, ...] = (news2, series)
+COMMANDS: tuple[ModuleType, ...] = (falls, news2, series)
 """One module a command, each with NAME, HELP, add_arguments(parser) and run(options) -> Report (or None)."""
 
 

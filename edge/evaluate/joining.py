@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def _stream(subject: str, trials: list[Trial], joined: bool, seed: int) -> Strea
 
 def _pieces(trial: Trial, at: float) -> Iterator[Piece]:
     edges = [0, *(row for row, _ in trial.holes), len(trial.acc)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         if stop > start:
             yield Piece(at + trial.time_of(start), trial.rate_hz, trial.full_scale_g, trial.acc[start:stop])
 

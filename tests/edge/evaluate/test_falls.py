@@ -88,7 +88,7 @@ def test_a_degradation_that_cannot_be(tmp_path: Path, text: str, capsys: pytest.
 def test_a_bad_index_is_refused(tmp_path: Path, column: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names file, line and what is wrong."""
     npz, index = _write(tmp_path)
-    lines = list(csv.DictReader(index.open()))
+    lines = list(csv.DictReader(index.read_text().splitlines()))
     lines[0][column] = value
     with index.open("w", newline="") as file:
         rows = csv.DictWriter(file, list(lines[0]))
