@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import structlog
@@ -21,6 +22,7 @@ from edge.config import GatewayConfig
 from edge.detectors.facade import build
 from edge.fallback.sms import FallbackSms
 from edge.home.link import HomeLink
+from edge.memory import DetectorMemory
 from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
 from edge.provisioning.renewal import CREDENTIALS, Renewal
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 
 _TICK_S = 0.2
 _KEEP_TIME_S = 60.0
+_REMEMBER_S = 300.0
+"""How often the detectors' memories go to flash; that much of them a power cut may cost."""
 _PATIENCE_S = 2.0
 """How long a task may take to close its connection before it is told again to end."""
 
@@ -51,6 +55,7 @@ class Gateway:
     executor: ThreadPoolExecutor
     alarms: Alarms
     pipeline: Pipeline
+    memory: DetectorMemory
     home: HomeLink
     uplink: Uplink
     fallback: FallbackSms
@@ -70,6 +75,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
     fallback = FallbackSms(config.fallback, config.gateway.id, clock)
     watch, settled = _watch_alarms(spool, fallback)
+    detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2)
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
         sources=sources,
@@ -81,7 +87,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
             rng,
             clock.now(),
         ),
-        detectors=build(devices, spo2_scale_2=config.alarms.spo2_scale_2),
+        detectors=detectors,
         alarms=alarms,
         spool=spool,
         executor=executor,
@@ -117,8 +123,11 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes),
         on_settled=settled,
     )
+    memory = DetectorMemory(config.gateway.data_dir, detectors)
     renewal = _renewal(config, clock, rng)
-    return Gateway(config, spool, executor, alarms, pipeline, home, uplink, fallback, renewal, own_health, clock)
+    return Gateway(
+        config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, clock
+    )
 
 
 def _renewal(config: GatewayConfig, clock: Clock, rng: random.Random) -> Renewal | None:
@@ -159,6 +168,7 @@ async def run(config: GatewayConfig) -> None:
     gateway = wire(config)
     try:
         async with _status_socket(gateway), _metrics(gateway):
+            gateway.memory.load()
             now = gateway.clock.now()
             alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
             await gateway.pipeline.apply(gateway.alarms.restore(gateway.pipeline.supervisor.restore(alarms), now))
@@ -166,6 +176,7 @@ async def run(config: GatewayConfig) -> None:
             await _until_stopped(gateway)
             await gateway.pipeline.commit()
             await gateway.pipeline.close_batches()
+            await _remember(gateway)
     finally:
         gateway.executor.shutdown(wait=True)
         gateway.spool.close()
@@ -185,12 +196,17 @@ async def _until_stopped(gateway: Gateway) -> None:
             *([group.create_task(gateway.renewal.run(), name="renewal")] if gateway.renewal else []),
             group.create_task(_every(_TICK_S, gateway.pipeline.tick), name="tick"),
             group.create_task(_every(_KEEP_TIME_S, gateway.clock.keep), name="time"),
+            group.create_task(_every(_REMEMBER_S, partial(_remember, gateway)), name="memory"),
             group.create_task(
                 _every(gateway.config.telemetry.batch_interval_s, gateway.pipeline.close_batches), name="batches"
             ),
         ]
         await stop.wait()
         await end_all(tasks, _PATIENCE_S)
+
+
+async def _remember(gateway: Gateway) -> None:
+    await in_thread(gateway.executor, gateway.memory.save, gateway.memory.take())
 
 
 async def _every(interval_s: float, work: Callable[[], object]) -> None:

@@ -119,6 +119,8 @@ class Pipeline:
             await self.apply(self._alarms.detect(detection, now))
         await self.apply(self._alarms.tick(now))
         await self.apply(self.supervisor.tick(now))
+        for failure in self._detectors.take_failures():
+            log.error("detector_failed", detector=failure.key, doing=failure.what, error=failure.error[:300])
 
     async def apply(self, effects: Iterable[Effect]) -> None:
         """Carry out effects in order: an alarm is on flash before the uplink wakes and before anybody speaks."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edge.readings import Reading, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -26,19 +27,26 @@ class Detection:
     cleared: bool = False
 
 
-class ReadingDetector(Protocol):
+@runtime_checkable
+class TakesReadings(Protocol):
     """A detector of single values. Pure: no clock, no I/O."""
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading; `now` is the gateway's time."""
         ...
 
+
+@runtime_checkable
+class TakesTime(Protocol):
+    """A detector that concludes something from silence."""
+
     def on_tick(self, now: float) -> list[Detection]:
-        """Called about once a second, for what follows from silence."""
+        """Called several times a second; `now` is the gateway's time."""
         ...
 
 
-class SignalDetector(Protocol):
+@runtime_checkable
+class TakesFrames(Protocol):
     """A detector of signal frames. Pure: no clock, no I/O."""
 
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
@@ -46,6 +54,16 @@ class SignalDetector(Protocol):
         ...
 
 
+class ReadingDetector(TakesReadings, TakesTime, Protocol):
+    """A detector of single values that also looks at the time."""
+
+
+SignalDetector = TakesFrames
+Detector = TakesReadings | TakesFrames | TakesTime
+"""What the facade hosts: anything that takes readings, frames or time, in any combination."""
+
+
+@runtime_checkable
 class Stateful(Protocol):
     """A detector whose memory survives a restart and an upgrade of the software."""
 
@@ -56,3 +74,10 @@ class Stateful(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state of this or an older version. Raises ValueError if it is not one; then nothing changed."""
         ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A detector that counts what it looked at and left out."""
+
+    counts: Counter[str]

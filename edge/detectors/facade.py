@@ -1,47 +1,187 @@
-"""All detectors of one home behind three calls."""
+"""Hosts all detectors of one home: hands each what concerns it, keeps one's failure from the others, keeps memories.
+
+Theory of operation. A detector is listed with a name and a way to make it. What it takes follows from its methods
+(`on_reading`, `on_frame`, `on_tick`), of the one device it is listed for, or of the whole home. One that raises is
+counted and reported as technical, and the others go on; one that raises several times in a row has a broken memory and
+is made afresh. What a Stateful detector remembers is one entry of `state()`, under its key.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
-from edge.detectors.base import Detection, ReadingDetector
+from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import Device, DeviceRole, Reading, SignalFrame
+from protocols.wire import AlarmKind, Evidence, Priority
+
+STATE_VERSION: Final = 1
+FRESH_AFTER = 3
+"""A detector that raises this often in a row is made afresh."""
+REPORTED_AGAIN_S = 3600.0
+_FAILURES_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A detector of the home: `name` is a code (a-z0-9_); with `device` it sees only that device."""
+
+    name: str
+    make: Callable[[], Detector]
+    device: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its place in states and counts."""
+        return self.name if self.device is None else f"{self.name}/{self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one detector, for the log: `what` it was doing, and the error."""
+
+    key: str
+    what: str
+    error: str
+
+
+@dataclass(slots=True)
+class _Hosted:
+    listed: Listed
+    detector: Detector
+    in_a_row: int = 0
+    reported_at: float = float("-inf")
 
 
 class Detectors:
-    """Hands readings and frames to the detectors they concern."""
+    """All detectors of a home behind three calls; see the theory of operation above."""
 
-    def __init__(self, falls: dict[str, FallDetector], readings: tuple[ReadingDetector, ...]) -> None:
-        self._falls = falls
-        self._readings = readings
+    def __init__(self, listed: Iterable[Listed]) -> None:
+        self._hosted: dict[str, _Hosted] = {}
+        for one in listed:
+            if one.key in self._hosted:
+                raise ValueError(f"the detector {one.key} is listed twice")
+            self._hosted[one.key] = _Hosted(one, one.make())
+        self._own_counts: Counter[str] = Counter()
+        self._failures: deque[Failure] = deque(maxlen=_FAILURES_KEPT)
 
     @property
     def counts(self) -> Counter[str]:
-        """What the detectors looked at and left out."""
-        total: Counter[str] = Counter()
-        for device, fall in self._falls.items():
-            total.update({f"{device}_{name}": n for name, n in fall.counts.items()})
+        """What the detectors looked at and left out, by key; and what the facade counted."""
+        total = Counter(self._own_counts)
+        for key, hosted in self._hosted.items():
+            if isinstance(hosted.detector, Counts):
+                total.update({f"{key}_{name}": n for name, n in hosted.detector.counts.items()})
         return total
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading; `now` is the gateway's time in Unix seconds."""
-        return [found for detector in self._readings for found in detector.on_reading(reading, now)]
+        found: list[Detection] = []
+        for hosted in self._concerned(reading.device):
+            if isinstance(hosted.detector, TakesReadings):
+                found += self._guarded(hosted, partial(hosted.detector.on_reading, reading, now), now)
+        return found
 
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
-        """Take one signal frame; frames of devices that are no wearable are ignored."""
-        detector = self._falls.get(frame.device)
-        return detector.on_frame(frame) if detector is not None else []
+        """Take one signal frame; frames that no detector is listed for are ignored."""
+        found: list[Detection] = []
+        for hosted in self._concerned(frame.device):
+            if isinstance(hosted.detector, TakesFrames):
+                found += self._guarded(hosted, partial(hosted.detector.on_frame, frame), frame.at)
+        return found
 
     def on_tick(self, now: float) -> list[Detection]:
-        """Call about once a second."""
-        return [found for detector in self._readings for found in detector.on_tick(now)]
+        """Call several times a second."""
+        found: list[Detection] = []
+        for hosted in self._hosted.values():
+            if isinstance(hosted.detector, TakesTime):
+                found += self._guarded(hosted, partial(hosted.detector.on_tick, now), now)
+        return found
+
+    def take_failures(self) -> list[Failure]:
+        """What went wrong since the last call (the newest 32), for the log."""
+        failures = list(self._failures)
+        self._failures.clear()
+        return failures
+
+    def state(self) -> dict[str, Any]:
+        """What all Stateful detectors remember, as plain JSON values."""
+        states: dict[str, Any] = {}
+        for key, hosted in self._hosted.items():
+            if isinstance(hosted.detector, Stateful):
+                try:
+                    states[key] = hosted.detector.state()
+                except Exception as error:  # noqa: BLE001 -- one broken memory must not cost the others theirs
+                    self._failed(hosted, "state", error)
+        return {"v": STATE_VERSION, "detectors": states}
+
+    def restore(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Take up a state; returns, by key, what could not be taken up: those detectors start fresh.
+
+        Raises ValueError if the whole is no state of this or an older version; then nothing changed.
+        """
+        states = state.get("detectors")
+        if state.get("v") != STATE_VERSION or not isinstance(states, dict):
+            raise ValueError(f"a state of detectors of version {state.get('v')!r}, this software reads {STATE_VERSION}")
+        refused: dict[str, Any] = {}
+        for key, remembered in states.items():
+            hosted = self._hosted.get(key)
+            if hosted is None or not isinstance(hosted.detector, Stateful):
+                self._own_counts["state_of_no_detector"] += 1
+                refused[key] = remembered
+                continue
+            try:
+                hosted.detector.restore(remembered)
+            except Exception as error:  # noqa: BLE001 -- whatever a foreign state does, the detector starts fresh
+                self._own_counts["state_refused"] += 1
+                self._failures.append(Failure(key, "restore", f"{type(error).__name__}: {error}"))
+                hosted.detector = hosted.listed.make()
+                refused[key] = remembered
+        return refused
+
+    def _concerned(self, device: str) -> Iterable[_Hosted]:
+        return (h for h in self._hosted.values() if h.listed.device is None or h.listed.device == device)
+
+    def _guarded(self, hosted: _Hosted, call: Callable[[], list[Detection]], now: float) -> list[Detection]:
+        try:
+            found = call()
+        except Exception as error:  # noqa: BLE001 -- a defect of one detector must not silence the others
+            self._failed(hosted, "detect", error)
+            hosted.in_a_row += 1
+            if hosted.in_a_row >= FRESH_AFTER:
+                self._own_counts[f"{hosted.listed.key}_made_afresh"] += 1
+                hosted.detector, hosted.in_a_row = hosted.listed.make(), 0
+            if abs(now - hosted.reported_at) < REPORTED_AGAIN_S:
+                return []
+            hosted.reported_at = now
+            return [_failure(hosted.listed, now)]
+        hosted.in_a_row = 0
+        return found
+
+    def _failed(self, hosted: _Hosted, what: str, error: Exception) -> None:
+        self._own_counts[f"{hosted.listed.key}_failed"] += 1
+        self._failures.append(Failure(hosted.listed.key, what, f"{type(error).__name__}: {error}"))
+
+
+def _failure(listed: Listed, now: float) -> Detection:
+    device = listed.device or "gateway"
+    evidence = Evidence(detector=listed.name, device=device, at=max(now, 0.0), reason="detector_failed")
+    return Detection(AlarmKind.TECHNICAL, Priority.LOW, now, device, evidence.reason, 1.0, (evidence,))
 
 
 def build(devices: Iterable[Device], *, spo2_scale_2: bool = False) -> Detectors:
     """The detectors a home with these devices needs."""
-    falls = {d.id: FallDetector(d.id, d.position) for d in devices if d.role is DeviceRole.WEARABLE}
-    return Detectors(falls, (ContactDetector(), VitalsDetector(spo2_scale_2=spo2_scale_2)))
+    worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
+    return Detectors(
+        [
+            *(Listed("fall", partial(FallDetector, d.id, d.position), d.id) for d in worn),
+            Listed("contact", ContactDetector),
+            Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2)),
+        ]
+    )

@@ -1,0 +1,107 @@
+"""What the detectors remember, on flash: one file, replaced whole, so that a power cut leaves the old or the new."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from edge.detectors.facade import Detectors
+
+log = structlog.get_logger()
+
+FILE_NAME = "detectors.json"
+ASIDE_NAME = "detectors.refused.json"
+_LARGEST_BYTES = 16_000_000
+
+
+class DetectorMemory:
+    """Loads the detectors' states at start and saves them now and then.
+
+    What cannot be taken up (unreadable, of newer software, of a detector that is not there) is put aside in
+    `detectors.refused.json` (the newest such; older ones are overwritten), counted and logged; its detector starts
+    fresh. `counts`: saved, unchanged, unreadable, refused, not_saved.
+    """
+
+    def __init__(self, data: Path, detectors: Detectors) -> None:
+        self._path = data / FILE_NAME
+        self._aside = data / ASIDE_NAME
+        self._detectors = detectors
+        self._last = b""
+        self.counts: Counter[str] = Counter()
+
+    def load(self) -> None:
+        """Take up what the last run left; never raises for what is in the file."""
+        try:
+            with self._path.open("rb") as file:
+                body = file.read(_LARGEST_BYTES + 1)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.counts["unreadable"] += 1
+            log.warning("detector_states_unreadable", path=str(self._path), error=str(error))
+            return
+        try:
+            refused = self._detectors.restore(_parsed(body))
+        except ValueError as error:
+            self.counts["unreadable"] += 1
+            log.warning("detector_states_unreadable", path=str(self._path), error=str(error), kept_in=str(self._aside))
+            self._put_aside(body)
+            return
+        self._last = body
+        log.info("detector_states_restored", bytes=len(body), refused=sorted(refused))
+        if refused:
+            self.counts["refused"] += len(refused)
+            self._put_aside(msgspec.json.encode(refused))
+
+    def take(self) -> bytes:
+        """The states of this moment as they go to the file; call it where the detectors are called."""
+        return msgspec.json.encode(self._detectors.state())
+
+    def save(self, body: bytes) -> bool:
+        """Replace the file by `body`, surviving a power cut at any moment; False if it could not be written."""
+        if body == self._last:
+            self.counts["unchanged"] += 1
+            return True
+        try:
+            _replace(self._path, body)
+        except OSError as error:
+            self.counts["not_saved"] += 1
+            log.warning("detector_states_not_saved", path=str(self._path), error=str(error))
+            return False
+        self._last = body
+        self.counts["saved"] += 1
+        return True
+
+    def _put_aside(self, body: bytes) -> None:
+        try:
+            _replace(self._aside, body)
+        except OSError as error:
+            log.warning("detector_states_not_put_aside", path=str(self._aside), error=str(error))
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    if len(body) > _LARGEST_BYTES:
+        raise ValueError(f"more than {_LARGEST_BYTES} bytes")
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _replace(path: Path, body: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

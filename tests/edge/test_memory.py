@@ -1,0 +1,70 @@
+"""The file of the detectors' memories: replaced whole, and a bad one costs a fresh start and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.detectors.facade import Detectors, Listed
+from edge.memory import ASIDE_NAME, FILE_NAME, DetectorMemory
+from edge.readings import Reading
+from tests.edge.detectors.test_facade import Counting
+
+
+def _memory(folder: Path) -> tuple[Detectors, DetectorMemory]:
+    detectors = Detectors([Listed("counting", Counting)])
+    return detectors, DetectorMemory(folder, detectors)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    """A second run begins with the first one's memory; saving the same again writes nothing."""
+    detectors, memory = _memory(tmp_path)
+    detectors.on_reading(Reading("a", "spo2", 0.0, 96.0), 0.0)
+    assert memory.save(memory.take())
+    assert memory.save(memory.take())
+    assert memory.counts == {"saved": 1, "unchanged": 1}
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b'{"v":9,"detectors":{}}', b"[" * 5000])
+def test_unreadable_file_is_put_aside(tmp_path: Path, body: bytes) -> None:
+    """What is no state, or one of newer software, is kept aside, counted, and the detectors start fresh."""
+    (tmp_path / FILE_NAME).write_bytes(body)
+    detectors, memory = _memory(tmp_path)
+    memory.load()
+    assert memory.counts["unreadable"] == 1
+    assert (tmp_path / ASIDE_NAME).read_bytes() == body
+    assert detectors.state()["detectors"]["counting"]["seen"] == 0
+    assert memory.save(memory.take())
+
+
+def test_refused_part_is_put_aside(tmp_path: Path) -> None:
+    """The part of newer software is kept aside, the rest is taken up."""
+    (tmp_path / FILE_NAME).write_bytes(b'{"v":1,"detectors":{"counting":{"v":2}}}')
+    _, memory = _memory(tmp_path)
+    memory.load()
+    assert memory.counts["refused"] == 1
+    assert b'"counting"' in (tmp_path / ASIDE_NAME).read_bytes()
+
+
+def test_power_cut_while_writing_leaves_the_old(tmp_path: Path) -> None:
+    """A half-written new file beside the old one is not looked at."""
+    detectors, memory = _memory(tmp_path)
+    detectors.on_reading(Reading("a", "spo2", 0.0, 96.0), 0.0)
+    memory.save(memory.take())
+    (tmp_path / "detectors.new").write_bytes(b'{"v":1,"det')
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 1
+
+
+def test_no_room_is_said(tmp_path: Path) -> None:
+    """A folder that cannot be written to is counted and stops nothing."""
+    _, memory = _memory(tmp_path / "not-there")
+    memory.load()
+    assert not memory.save(memory.take())
+    assert memory.counts["not_saved"] == 1
