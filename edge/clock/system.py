@@ -117,6 +117,7 @@ class KeptClock:
 
     def known(self) -> bool:
         """Whether the time was synchronised in this run; before that readings wait for it."""
+        self._boot()
         return self.timeline.known
 
     def base(self) -> float:
