@@ -65,7 +65,7 @@ class VitalsDetector:
             sign, max_age = Sign.CONSCIOUSNESS, SPOT_MAX_AGE_S
         elif reading.metric in _SIGNS:
             sign, max_age, low, high = _SIGNS[reading.metric]
-            if not low <= float(reading.value) <= high:
+            if isinstance(reading.value, bool | str) or not low <= reading.value <= high:
                 self.counts["implausible"] += 1
                 return []
         else:
@@ -80,6 +80,10 @@ class VitalsDetector:
     def on_tick(self, now: float) -> list[Detection]:
         """Signs grow stale by themselves."""
         return self._evaluate(now, fresh=False)
+
+    def low_score(self, now: float) -> int:
+        """The NEWS2 total that is certain at `now`."""
+        return score(self.observation(now)).low
 
     def observation(self, now: float) -> Observation:
         """The signs that still stand at `now`."""
