@@ -16,12 +16,14 @@ import structlog
 
 from edge import health
 from edge.alarms import Alarm, Alarms
+from edge.alarms.answers import answer
+from edge.alarms.outputs import Output, OutputKind
 from edge.clock import Clock, KeptClock, system_rng
 from edge.commands import Commands
 from edge.config import GatewayConfig
 from edge.detectors.facade import build
 from edge.fallback.sms import FallbackSms
-from edge.home.link import HomeLink
+from edge.home.link import HomeLink, Take
 from edge.memory import DetectorMemory
 from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
@@ -34,7 +36,7 @@ from edge.supervision.supervisor import Supervisor
 from edge.supervision.technical import is_fault
 from edge.tasks import end_all, in_thread
 from edge.uplink.link import Uplink
-from protocols.wire import Lane, decode_alarm
+from protocols.wire import Lane, Told, decode_alarm
 
 log = structlog.get_logger()
 
@@ -72,8 +74,12 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
     executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
     rooms = {d.id: d.room for d in devices}
-    alarms = Alarms(rooms, config.alarms.ask, config.alarms.question_s, rng, config.alarms.merge_s)
-    fallback = FallbackSms(config.fallback, config.gateway.id, clock)
+    alarms = Alarms(rooms, config.alarms.ladders(), rng, config.alarms.merge_s)
+
+    async def told(alarm_id: str, whom: Told) -> None:
+        await pipeline.apply(alarms.told(alarm_id, whom))
+
+    fallback = FallbackSms(config.fallback, config.gateway.id, clock, told)
     watch, settled = _watch_alarms(spool, fallback)
     detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2)
     sources = build_sources(devices, config.dialect_names())
@@ -102,13 +108,13 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
     home = HomeLink(
         config.home_broker,
         config.gateway.id,
-        tuple(d.id for d in devices if d.role is DeviceRole.SPEAKER),
+        _outputs(config),
         config.gateway.lang,
         rng,
-        lambda topic, payload, retained: pipeline.take(topic, payload, retained=retained),
+        _take_answers(config, alarms, pipeline, clock),
         pipeline.commit,
         config.spool.group_commit_s,
-        pipeline.sources.filters,
+        lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
     )
     uplink = Uplink(
         broker=config.cloud_broker,
@@ -136,6 +142,26 @@ def _renewal(config: GatewayConfig, clock: Clock, rng: random.Random) -> Renewal
         return None
     folder = config.gateway.data_dir / CREDENTIALS
     return Renewal(section.url, section.ca_file, folder, clock, rng)
+
+
+def _outputs(config: GatewayConfig) -> tuple[Output, ...]:
+    """The configured outputs, and every device whose role is speaker."""
+    speakers = [Output(d.id, OutputKind.SPEAKER) for d in config.devices if d.role is DeviceRole.SPEAKER]
+    return (*speakers, *(section.output() for section in config.alarms.outputs))
+
+
+def _take_answers(config: GatewayConfig, alarms: Alarms, pipeline: Pipeline, clock: Clock) -> Take:
+    """Voice answers go to the alarms, everything else to the pipeline; a retained answer is an old one."""
+    sources = tuple(section.source() for section in config.alarms.answers)
+    topics = {source.topic for source in sources}
+
+    async def take(topic: str, payload: bytes, retained: bool) -> None:
+        if topic not in topics:
+            await pipeline.take(topic, payload, retained=retained)
+        elif not retained and (said := answer(sources, topic, payload)) is not None:
+            await pipeline.apply(alarms.press(said, clock.now()))
+
+    return take
 
 
 def _watch_alarms(

@@ -63,7 +63,7 @@ class Commands:
             await self._pipeline.apply(self._alarms.test(self._clock.now()))
             return ""
         if isinstance(command, Silence):
-            self._say(Speak("silenced", command.alarm_id))
+            self._say(Speak("silenced", command.alarm_id, ends=True))
             return ""
         assert_never(command)
 
@@ -76,7 +76,7 @@ class Commands:
             ProgressStage.ON_SCENE: "responder_arrived",
             ProgressStage.STOOD_DOWN: "stood_down",
         }[command.stage]
-        self._say(Speak(phrase, about))
+        self._say(Speak(phrase, about, ends=command.stage is ProgressStage.STOOD_DOWN))
         if command.stage is ProgressStage.STOOD_DOWN:
             await in_thread(self._executor, self._spool.forget_alarms, self._alarms.stand_down())
         return phrase

@@ -6,26 +6,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from edge.alarm_config import AlarmsSection, FallbackSection
 from edge.readings import BodyPosition, Device, DeviceRole
+from edge.sections import Identifier, Port, Positive, Section
 from edge.sources.build import DialectNames
-from protocols.topics import IDENTIFIER
-from protocols.wire import AlarmKind
-
-Identifier = Annotated[str, StringConstraints(pattern="^" + IDENTIFIER.pattern.replace(r"\Z", "$"))]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ConfigError(ValueError):
     """The configuration cannot be used; the message has one line per mistake, naming the key."""
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class GatewaySection(Section):
@@ -57,16 +47,6 @@ class CloudBroker(Section):
     key_file: Path | None = None
 
 
-class AlarmsSection(Section):
-    """Which alarms ask the resident first, and for how long."""
-
-    question_s: Annotated[float, Field(ge=0, le=300)] = 30.0
-    ask: frozenset[AlarmKind] = frozenset({AlarmKind.FALL, AlarmKind.VITALS, AlarmKind.INACTIVITY})
-    merge_s: Positive = 60.0
-    spo2_scale_2: bool = False
-    """Saturation scale 2 of NEWS2, only for confirmed hypercapnic failure."""
-
-
 class SpoolSection(Section):
     """What may wait on flash, and how often readings are put there."""
 
@@ -89,15 +69,6 @@ class UplinkSection(Section):
     backoff_first_s: Positive = 1.0
     backoff_limit_s: Positive = 120.0
     keepalive_s: Annotated[int, Field(ge=2, le=600)] = 20
-
-
-class FallbackSection(Section):
-    """SMS without the cloud, through a router or provider that takes Standard Webhooks."""
-
-    sms_url: str | None = None
-    secret_file: Path | None = None
-    after_s: Positive = 60.0
-    phones: tuple[str, ...] = ()
 
 
 class ProvisioningSection(Section):
@@ -128,7 +99,7 @@ class DialectsSection(Section):
     homeassistant: str = "homeassistant"
     theengs: str = "home"
     owntracks: str = "owntracks"
-    receivers: dict[str, str] = {}
+    receivers: dict[str, str] = Field(default_factory=dict)
 
 
 class DeviceSection(Section):
@@ -142,7 +113,7 @@ class DeviceSection(Section):
     source: Literal["anju", "zigbee2mqtt", "homeassistant", "tasmota", "theengs", "owntracks"] = "anju"
     address: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     person: Identifier | None = None
-    actions: dict[str, Literal["cancel", "help", "sos"]] = {}
+    actions: dict[str, Literal["cancel", "help", "sos"]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:
@@ -176,10 +147,6 @@ class GatewayConfig(Section):
             if device.id in seen:
                 raise ValueError(f"devices: {device.id} is listed twice")
             seen.add(device.id)
-        if self.fallback.sms_url and not self.fallback.phones:
-            raise ValueError("fallback: sms_url needs phones to send to")
-        if self.fallback.sms_url and not self.fallback.secret_file:
-            raise ValueError("fallback: sms_url needs secret_file to sign with")
         return self
 
     def home_devices(self) -> tuple[Device, ...]:

@@ -34,6 +34,7 @@ def alarm_event(alarm: Alarm, epoch: str, seq: int, clock: Clock, sent: float) -
         room=alarm.room,
         evidence=evidence,
         decide_by=alarm.decide_by if alarm.state is AlarmState.PENDING else None,
+        told=list(alarm.told),
     )
     body = encode(event)
     if len(body) > MAX_MESSAGE_BYTES:

@@ -106,7 +106,7 @@ class Pipeline:
         if reading.metric == "battery":
             self.battery[reading.device] = float(reading.value)
         if reading.metric in ("motion", "presence") and reading.value is True:
-            self._alarms.moved(reading.device, now)
+            await self.apply(self._alarms.moved(reading.device, now, moving=reading.metric == "motion"))
         if reading.metric == "button":
             await self.apply(self._alarms.press(str(reading.value), now))
         for detection in self._detectors.on_reading(reading, now.wall):

@@ -18,6 +18,8 @@ VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_RECORDS: Final = 1_000
 MAX_EXCERPT_SAMPLES: Final = 600
+MAX_EVIDENCE: Final = 8
+MAX_TOLD: Final = 32
 LATEST_TIME: Final = 4_102_444_800.0
 """2100-01-01; a later time stamp is a defect, whatever the receiver's clock says."""
 
@@ -129,8 +131,27 @@ class Evidence(Frozen, frozen=True):
     excerpt: Excerpt | None = None
 
 
+class TellOutcome(StrEnum):
+    """What is known of a message the home sent by itself; `unknown`: the network never said whether it took it."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Told(Frozen, frozen=True):
+    """Somebody whom the gateway told by itself while the cloud did not answer; `who` is the contact's name."""
+
+    who: Annotated[str, Meta(min_length=1, max_length=64)]
+    channel: Code
+    at: Time
+    outcome: TellOutcome
+
+
 class AlarmEvent(Frozen, frozen=True):
-    """One state of one alarm (`anju/v1/{gateway}/up/alarm`); a state change is a new event with the same alarm_id."""
+    """What is known of one alarm (`anju/v1/{gateway}/up/alarm`): a change of state, more evidence or who was told is a
+    new event with the same alarm_id.
+    """
 
     v: Version
     alarm_id: AlarmId
@@ -147,8 +168,9 @@ class AlarmEvent(Frozen, frozen=True):
     device: Name | None = None
     room: Code | None = None
     position: Position | None = None
-    evidence: Annotated[list[Evidence], Meta(max_length=8)] = []
+    evidence: Annotated[list[Evidence], Meta(max_length=MAX_EVIDENCE)] = []
     decide_by: Time | None = None
+    told: Annotated[list[Told], Meta(max_length=MAX_TOLD)] = []
 
 
 class StatusKind(StrEnum):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cloud.context import Context, Work
-from cloud.db.schema import alarm_receipts, alarms, gateways
+from cloud.db.schema import alarm_receipts, alarms, gateways, incident_events
 from cloud.db.upsert import insert_new
 from cloud.incidents import store, technical, timers
 from cloud.incidents.events import record
@@ -21,6 +21,7 @@ from protocols.faults import cause
 from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, ProgressStage
 
 _LONGEST_PENDING_S = 600.0
+_MOST_EVIDENCE = 32
 _RAISED = frozenset({AlarmState.RAISED, AlarmState.ESCALATED})
 _ENDED = frozenset({AlarmState.CANCELLED_BY_RESIDENT, AlarmState.CLEARED})
 _RANK = {Priority.LOW: 0, Priority.MEDIUM: 1, Priority.HIGH: 2}
@@ -73,19 +74,40 @@ class AlarmIntake:
         values: dict[str, Any] = {}
         if event.seq == newest and not (event.state is AlarmState.PENDING and alarm["state"] != AlarmState.PENDING):
             values |= {"state": event.state, "priority": event.priority, "reason": event.reason}
-        if any(e.excerpt for e in event.evidence) and not any(e.get("excerpt") for e in alarm["evidence"]):
-            values["evidence"] = msgspec.to_builtins(event.evidence)
+        evidence = _joined(alarm["evidence"], msgspec.to_builtins(event.evidence))
+        if evidence != alarm["evidence"]:
+            values["evidence"] = evidence
         if values:
             await work.run(update(alarms).where(alarms.c.alarm_id == event.alarm_id).values(**values))
+        known_state = alarm["state"]
         alarm |= values
         if event.state is AlarmState.PENDING:
             await self._wait_for_decision(work, alarm, event)
         else:
             await timers.cancel(work, TimerKind.RAISE_PENDING, alarm_id=event.alarm_id)
         if event.state in _RAISED:
-            await raise_alarm(work, alarm, by="gateway", escalated=event.state is AlarmState.ESCALATED)
-        if alarm["state"] in _ENDED:
+            worse = event.state is AlarmState.ESCALATED and known_state != AlarmState.ESCALATED
+            await raise_alarm(work, alarm, by="gateway", escalated=worse)
+        if alarm["state"] in _ENDED and (known_state not in _ENDED or event.state not in _ENDED):
             await self._ended(work, event.alarm_id)
+        if event.told:
+            await self._told(work, event)
+
+    async def _told(self, work: Work, event: AlarmEvent) -> None:
+        """Whom the home told by itself while the cloud did not answer goes into the incident's log, each once."""
+        alarm = await work.one(select(alarms).where(alarms.c.alarm_id == event.alarm_id))
+        if alarm is None or alarm["incident_id"] is None:
+            return
+        of_incident = (incident_events.c.incident_id == alarm["incident_id"], incident_events.c.kind == "told_by_home")
+        rows = await work.all(select(incident_events.c.data).where(*of_incident))
+        known = {(row["data"]["who"], row["data"]["told_at"], row["data"]["alarm_id"]) for row in rows}
+        for whom in event.told:
+            if (whom.who, whom.at, event.alarm_id) in known:
+                continue
+            data = {"who": whom.who, "channel": whom.channel, "told_at": whom.at, "outcome": whom.outcome}
+            text = f"{whom.who} ({whom.channel}: {whom.outcome})"
+            actor = f"gateway:{alarm['gateway_id']}"
+            await record(work, alarm["incident_id"], "told_by_home", actor, alarm_id=event.alarm_id, text=text, **data)
 
     async def _technical(self, work: Work, home_id: str, gateway: str, event: AlarmEvent) -> None:
         """A fault in the home: one incident per cause, cleared by the same alarm's end. Never a life alarm."""
@@ -107,6 +129,7 @@ class AlarmIntake:
             due = work.now + max(0.0, event.decide_by - event.sent)
         due = min(max(due, work.now), work.now + _LONGEST_PENDING_S)
         grace = work.context.config.supervision.pending_grace_s
+        await timers.cancel(work, TimerKind.RAISE_PENDING, alarm_id=event.alarm_id)
         await timers.schedule(work, TimerKind.RAISE_PENDING, due + grace, alarm_id=event.alarm_id)
 
     async def _ended(self, work: Work, alarm_id: str) -> None:
@@ -133,6 +156,16 @@ async def _newest(work: Work, event: AlarmEvent) -> int | None:
         )
     )
     return newest
+
+
+def _joined(known: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Evidence of all events of one alarm, in order of arrival; a repeated piece is kept once, with its signal."""
+    joined = {(e["detector"], e["device"], e["at"]): e for e in known}
+    for piece in new:
+        key = (piece["detector"], piece["device"], piece["at"])
+        if key not in joined or (piece.get("excerpt") and not joined[key].get("excerpt")):
+            joined[key] = piece
+    return list(joined.values())[:_MOST_EVIDENCE]
 
 
 def _alarm_row(gateway: str, home_id: str, event: AlarmEvent, now: float) -> dict[str, Any]:

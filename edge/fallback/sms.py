@@ -10,15 +10,16 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import httpx
 import structlog
 
+from edge.alarm_config import FallbackSection
 from edge.clock import Clock
-from edge.config import FallbackSection, read_secret
-from protocols.wire import AlarmState
+from edge.config import read_secret
+from protocols.wire import AlarmState, TellOutcome, Told
 
 log = structlog.get_logger()
 
@@ -54,10 +55,14 @@ class Waiting:
 class FallbackSms:
     """Sends the SMS of alarms that the cloud did not take."""
 
-    def __init__(self, config: FallbackSection, gateway: str, clock: Clock) -> None:
+    def __init__(
+        self, config: FallbackSection, gateway: str, clock: Clock, on_told: Callable[[str, Told], Awaitable[None]]
+    ) -> None:
+        """`on_told` hears of every message what became of it, with the alarm's id."""
         self._config = config
         self._gateway = gateway
         self._clock = clock
+        self._on_told = on_told
         self.waiting = Waiting(config.after_s)
         self.counts: Counter[str] = Counter()
 
@@ -78,9 +83,12 @@ class FallbackSms:
                 await asyncio.sleep(0.5)
                 for alarm_id in self.waiting.due(self._clock.now().mono):
                     for phone in self._config.phones:
-                        await self._send(client, key, alarm_id, phone)
+                        outcome = await self._send(client, key, alarm_id, phone)
+                        self.counts[outcome] += 1
+                        at = self._clock.now().wall
+                        await self._on_told(alarm_id, Told(f"…{phone[-4:]}", "http_sms", at, outcome))
 
-    async def _send(self, client: httpx.AsyncClient, key: bytes, alarm_id: str, phone: str) -> None:
+    async def _send(self, client: httpx.AsyncClient, key: bytes, alarm_id: str, phone: str) -> TellOutcome:
         message_id = f"{alarm_id}-{hashlib.sha256(phone.encode()).hexdigest()[:8]}"
         text = f"【安居】家中设备 {self._gateway} 发出求助，平台暂时无法连接，请马上联系家人。"
         body = json.dumps({"type": "sms.send", "data": {"message_id": message_id, "to": phone, "text": text}})
@@ -97,10 +105,9 @@ class FallbackSms:
             try:
                 answer = await client.post(self._config.sms_url or "", content=body.encode(), headers=headers)
                 if answer.is_success:
-                    self.counts["sent"] += 1
                     log.info("fallback_sms_sent", alarm_id=alarm_id)
-                    return
+                    return TellOutcome.SENT
                 log.warning("fallback_sms_refused", alarm_id=alarm_id, status=answer.status_code)
             except httpx.HTTPError as error:
                 log.warning("fallback_sms_failed", alarm_id=alarm_id, error=str(error))
-        self.counts["failed"] += 1
+        return TellOutcome.FAILED

@@ -13,11 +13,10 @@ import aiomqtt
 import structlog
 
 from edge.alarms import Speak
+from edge.alarms.outputs import Message, Output, messages
 from edge.config import HomeBroker, read_secret
-from edge.phrases import PHRASES, Lang
+from edge.phrases import Lang
 from edge.tasks import Backoff, CountedQueue, until_first_ends
-from protocols.topics import HomeDown, home_down
-from protocols.wire import Say, encode
 
 log = structlog.get_logger()
 
@@ -36,7 +35,7 @@ class HomeLink:
         self,
         config: HomeBroker,
         gateway: str,
-        speakers: tuple[str, ...],
+        outputs: tuple[Output, ...],
         lang: Lang,
         rng: random.Random,
         take: Take,
@@ -46,7 +45,7 @@ class HomeLink:
     ) -> None:
         self._config = config
         self._gateway = gateway
-        self._speakers = speakers
+        self._outputs = outputs
         self._lang = lang
         self._rng = rng
         self._take = take
@@ -54,28 +53,20 @@ class HomeLink:
         self._group_commit_s = group_commit_s
         self._filters = filters
         self._subscribed: frozenset[str] = frozenset()
-        self._speech: asyncio.Queue[Say] = asyncio.Queue(_SPEECH_LIMIT)
+        self._speech: asyncio.Queue[Message] = asyncio.Queue(_SPEECH_LIMIT)
         self._unacknowledged: list[tuple[int, int]] = []
         self.connected = False
         self.counts: Counter[str] = Counter()
 
     def say(self, speak: Speak) -> None:
-        """Queue a phrase for all speakers; when nobody takes them, the oldest are dropped and counted."""
-        text = PHRASES[speak.phrase][self._lang]
-        loudness = "siren" if speak.siren else "loud" if speak.loud else "normal"
-        if self._speech.full():
-            self._speech.get_nowait()
-            self.counts["speech_dropped"] += 1
-        say = Say(
-            v=1,
-            id=str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
-            phrase=speak.phrase,
-            lang=self._lang,
-            text=text,
-            loudness=loudness,  # type: ignore[arg-type]
-        )
-        self._speech.put_nowait(say)
-        log.info("said", phrase=speak.phrase, alarm_id=speak.alarm_id)
+        """Queue a phrase for every speaker, lamp and siren; what nobody takes is dropped, oldest first."""
+        say_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        for message in messages(speak, self._outputs, self._lang, say_id):
+            if self._speech.full():
+                self._speech.get_nowait()
+                self.counts["speech_dropped"] += 1
+            self._speech.put_nowait(message)
+        log.info("said", phrase=speak.phrase, alarm_id=speak.alarm_id, loudness=speak.loudness)
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
@@ -146,6 +137,5 @@ class HomeLink:
 
     async def _speak(self, client: aiomqtt.Client) -> None:
         while True:
-            say = await self._speech.get()
-            for speaker in self._speakers:
-                await client.publish(home_down(speaker, HomeDown.SAY), encode(say), qos=1)
+            topic, payload = await self._speech.get()
+            await client.publish(topic, payload, qos=1)

@@ -17,7 +17,7 @@ from cloud.incidents.events import EventFeed
 from cloud.incidents.intake import AlarmIntake
 from cloud.incidents.technical import clear_technical, open_technical
 from protocols.errors import ProtocolError
-from protocols.wire import AlarmKind, AlarmState, Priority
+from protocols.wire import AlarmKind, AlarmState, Evidence, Priority, TellOutcome, Told
 from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import ME, raise_alarm, rows_of, run_timers, the_incident
@@ -206,3 +206,32 @@ async def test_feed_shows_every_event_in_order(context: Context, clock: ManualCl
     await asyncio.gather(*(intake.accept(f"gw-n{i:03d}", alarm(AlarmState.RAISED, 1, clock.now)) for i in range(1, 21)))
     await asyncio.wait_for(reader, 20)
     assert seen == list(range(1, 21))
+
+
+async def test_evidence_of_later_events_joins(context: Context, clock: ManualClock) -> None:
+    """A further event of the same alarm adds its evidence, repeats none, and neither reopens nor doubles anything."""
+    await settle(context)
+    intake = AlarmIntake(context)
+    pieces = [Evidence(detector=d, device=d, at=clock.now, reason="seen") for d in ("fall", "mmwave", "bed")]
+    pending = msgspec.structs.replace(alarm(AlarmState.PENDING, 1, clock.now, decide_in_s=20), evidence=pieces[:1])
+    await intake.accept(GATEWAY, pending)
+    await intake.accept(GATEWAY, msgspec.structs.replace(pending, seq=2, evidence=pieces[:2]))
+    assert len([row for row in await rows_of(context, timers) if row["state"] == "waiting"]) == 1
+    raised = msgspec.structs.replace(pending, seq=3, state=AlarmState.ESCALATED, evidence=pieces[:2])
+    await intake.accept(GATEWAY, raised)
+    await intake.accept(GATEWAY, msgspec.structs.replace(raised, seq=4, evidence=pieces))
+    (row,) = await rows_of(context, alarms)
+    assert [e["device"] for e in row["evidence"]] == ["fall", "mmwave", "bed"]
+    assert "alarm_escalated" not in [e["kind"] for e in await rows_of(context, incident_events)]
+
+
+async def test_who_was_told_by_the_home_is_in_the_log_once(context: Context, clock: ManualClock) -> None:
+    """Events repeat all who were told so far; the incident's log names each of them once."""
+    await settle(context)
+    intake = AlarmIntake(context)
+    told = [Told(who, "http_sms", clock.now, TellOutcome.SENT) for who in ("…0001", "…0002")]
+    raised = msgspec.structs.replace(alarm(AlarmState.RAISED, 1, clock.now), told=told[:1])
+    await intake.accept(GATEWAY, raised)
+    await intake.accept(GATEWAY, msgspec.structs.replace(raised, seq=2, told=told))
+    log = [e["data"]["who"] for e in await rows_of(context, incident_events) if e["kind"] == "told_by_home"]
+    assert log == ["…0001", "…0002"]

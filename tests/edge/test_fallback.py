@@ -11,10 +11,10 @@ from pathlib import Path
 
 from standardwebhooks import Webhook
 
+from edge.alarm_config import FallbackSection
 from edge.clock import SystemClock
-from edge.config import FallbackSection
 from edge.fallback.sms import FallbackSms, Waiting
-from protocols.wire import AlarmState
+from protocols.wire import AlarmState, TellOutcome, Told
 
 
 def test_each_late_alarm_is_due_once() -> None:
@@ -55,15 +55,25 @@ async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
         after_s=0.1,
         phones=("10000000001", "10000000002"),
     )
-    sms = FallbackSms(section, "gw-1", SystemClock())
+    reports: asyncio.Queue[tuple[str, Told]] = asyncio.Queue()
+
+    async def told(alarm_id: str, whom: Told) -> None:
+        reports.put_nowait((alarm_id, whom))
+
+    sms = FallbackSms(section, "gw-1", SystemClock(), told)
     sms.watch("a1", AlarmState.RAISED)
     task = asyncio.create_task(sms.run())
     assert await asyncio.to_thread(both.wait, 20)
+    told_of = [await asyncio.wait_for(reports.get(), 20) for _ in range(2)]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     server.shutdown()
     server.server_close()
     thread.join()
+    assert [(a, w.who, w.outcome) for a, w in told_of] == [
+        ("a1", "…0001", TellOutcome.SENT),
+        ("a1", "…0002", TellOutcome.SENT),
+    ]
     for headers, body in got:
         Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
     assert sorted(json.loads(body)["data"]["to"] for _, body in got) == ["10000000001", "10000000002"]

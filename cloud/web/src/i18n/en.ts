@@ -212,6 +212,7 @@ export const en: Record<Key, string> = {
   "event.alarm_attached": "Further alarm",
   "event.alarm_escalated": "Alarm escalated",
   "event.cancelled_by_resident": "Cancelled by resident",
+  "event.told_by_home": "Told by the home itself",
   "event.message_failed": "Message failed",
   "event.audit_repaired": "Mended by the system",
   "cause.gateway_offline": "Gateway offline",

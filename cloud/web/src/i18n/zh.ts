@@ -210,6 +210,7 @@ export const zh = {
   "event.alarm_attached": "新的报警",
   "event.alarm_escalated": "报警加重",
   "event.cancelled_by_resident": "本人取消",
+  "event.told_by_home": "家中自行通知",
   "event.message_failed": "短信失败",
   "event.audit_repaired": "系统补救",
   "cause.gateway_offline": "网关离线",

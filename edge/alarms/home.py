@@ -1,0 +1,298 @@
+"""What becomes of a detection: ask the resident by the ladder, wait for cancel, help or silence, raise."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from edge.alarms.ladder import Ladders, Loudness
+from edge.alarms.states import (
+    ENDED,
+    JOINS,
+    NOT_CANCELLABLE,
+    RANK,
+    TRANSITIONS,
+    Alarm,
+    Changed,
+    Effect,
+    S,
+    Speak,
+    Trigger,
+)
+from edge.clock import Instant
+from edge.detectors.base import Detection
+from protocols.identifiers import uuid7
+from protocols.wire import MAX_EVIDENCE, MAX_TOLD, AlarmKind, Evidence, Priority, Told
+
+_ROOM_KNOWN_S = 900.0
+"""How long the last room with motion is taken for where the wearer is."""
+_TEST = "test"
+_RECENT = 16
+"""How many ended alarms are remembered for what is still to be reported about them."""
+
+
+class Alarms:
+    """All open alarms of the home. Values in, effects out, in the order in which they must happen.
+
+    At most `limit` alarms of the resident are open and as many technical ones, so that neither crowds out the other.
+    """
+
+    def __init__(
+        self,
+        rooms: dict[str, str | None],
+        ladders: Ladders,
+        rng: random.Random,
+        merge_s: float = 60.0,
+        limit: int = 64,
+    ) -> None:
+        self._rooms = rooms
+        self._ladders = ladders
+        self._rng = rng
+        self._merge_s = merge_s
+        self._limit = limit
+        self._open: dict[str, Alarm] = {}
+        self._recent: OrderedDict[str, Alarm] = OrderedDict()
+        self._ended: dict[tuple[AlarmKind, str], float] = {}
+        self._moved: tuple[str, float] | None = None
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def open(self) -> tuple[Alarm, ...]:
+        """Alarms that have not ended, oldest first."""
+        return tuple(self._open.values())
+
+    def moved(self, device: str, now: Instant, *, moving: bool = True) -> list[Effect]:
+        """A sensor has seen somebody: what is worn happens in its room; some questions are answered by movement, none
+        by mere presence (`moving` False).
+        """
+        room = self._rooms.get(device)
+        if room is not None:
+            self._moved = (room, now.mono)
+        if not moving:
+            return []
+        effects: list[Effect] = []
+        for alarm in [a for a in self._open.values() if a.state is S.PENDING and a.deadline is not None]:
+            ladder = self._ladders.at(alarm.kind, alarm.changed_at)
+            if ladder.movement_cancels and self._asked_s(alarm, now) >= ladder.movement_after_s:
+                effects += self._fire(alarm, Trigger.MOVEMENT, now)
+        return effects
+
+    def restore(self, alarms: Iterable[Alarm], now: Instant) -> list[Effect]:
+        """Take up the alarms of the last run; a question that was open goes on with the time it had left, and a siren
+        sounds again.
+        """
+        effects: list[Effect] = []
+        for alarm in alarms:
+            ladder = self._ladders.at(alarm.kind, alarm.changed_at)
+            if alarm.state is S.PENDING and alarm.decide_by is not None:
+                left = min(max(alarm.decide_by - now.wall, 0.0), ladder.raise_s)
+                asked = sum(step.after_s <= ladder.raise_s - left for step in ladder.steps)
+                alarm = replace(alarm, deadline=now.mono + left, step=asked)
+                effects.append(Speak("are_you_ok_again", alarm.alarm_id, Loudness.LOUD))
+            elif ladder.raised.loudness is Loudness.SIREN:
+                effects.append(Speak(ladder.raised.phrase, alarm.alarm_id, Loudness.SIREN))
+            self._open[alarm.alarm_id] = alarm
+        return effects
+
+    def detect(self, detection: Detection, now: Instant) -> list[Effect]:
+        """Open an alarm, join an open one, or note that a condition ended."""
+        if detection.cleared:
+            return self._condition_ended(detection, now)
+        known = self._joinable(detection)
+        if known is not None:
+            return self._join(known, detection, now)
+        ended = self._ended.get((detection.kind, detection.device))
+        asks = self._ladders.at(detection.kind, now.wall).raise_s > 0
+        if ended is not None and now.mono - ended < self._merge_s and asks:
+            self.counts["repeated"] += 1
+            return []
+        effects: list[Effect] = []
+        if detection.kind is AlarmKind.SOS:
+            for alarm in [a for a in self._open.values() if a.state is S.PENDING]:
+                effects += self._fire(alarm, Trigger.HELP, now)
+        return effects + self._begin(detection, now)
+
+    def press(self, button: str, now: Instant) -> list[Effect]:
+        """The resident said "cancel" or "help", by any button of the home or by voice."""
+        trigger = {"cancel": Trigger.CANCEL, "help": Trigger.HELP}.get(button)
+        if trigger is None:
+            self.counts["unknown_button"] += 1
+            return []
+        effects: list[Effect] = []
+        of_resident = [a for a in self._open.values() if a.kind is not AlarmKind.TECHNICAL]
+        for alarm in of_resident:
+            if trigger is Trigger.CANCEL and alarm.kind in NOT_CANCELLABLE:
+                self.counts["not_cancellable"] += 1
+                continue
+            effects += self._fire(alarm, trigger, now)
+        if trigger is Trigger.HELP and not of_resident:
+            evidence = Evidence(detector="button", device="button", at=now.wall, reason="resident_asked_for_help")
+            effects += self._begin(
+                Detection(AlarmKind.SOS, Priority.HIGH, now.wall, "button", evidence.reason, 1.0, (evidence,)), now
+            )
+        return effects
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """Ask what the ladders have next; raise what nobody answered."""
+        effects: list[Effect] = []
+        for alarm in list(self._open.values()):
+            if alarm.state is not S.PENDING or alarm.deadline is None:
+                continue
+            if now.mono >= alarm.deadline:
+                effects += self._fire(alarm, Trigger.SILENCE, now)
+                continue
+            steps = self._ladders.at(alarm.kind, alarm.changed_at).steps
+            asked = self._asked_s(alarm, now)
+            due = sum(step.after_s <= asked for step in steps)
+            if due > alarm.step:
+                self._open[alarm.alarm_id] = replace(alarm, step=due)
+                effects.append(Speak(steps[due - 1].phrase, alarm.alarm_id, steps[due - 1].loudness))
+        return effects
+
+    def test(self, now: Instant) -> list[Effect]:
+        """Raise a test alarm, to prove the chain."""
+        detection = Detection(AlarmKind.TECHNICAL, Priority.LOW, now.wall, "gateway", _TEST, 1.0)
+        effects = self._begin(detection, now)
+        return [*effects, Speak("test", self.open[-1].alarm_id)] if effects else []
+
+    def told(self, alarm_id: str, told: Told) -> list[Effect]:
+        """The home itself has told somebody of an alarm: the cloud hears it with the alarm; [] if it is forgotten."""
+        alarm = self._open.get(alarm_id) or self._recent.get(alarm_id)
+        if alarm is None:
+            self.counts["told_of_unknown"] += 1
+            return []
+        changed = replace(alarm, told=(*alarm.told, told)[-MAX_TOLD:])
+        (self._open if alarm_id in self._open else self._recent)[alarm_id] = changed
+        return [Changed(changed)]
+
+    def stand_down(self) -> list[str]:
+        """The cloud has closed the home's incident: forget raised alarms of the resident and tests (never an open
+        question, never a technical cause that goes on); returns their ids.
+        """
+        closed = [a for a in self._open.values() if a.state is not S.PENDING]
+        closed = [a for a in closed if a.kind is not AlarmKind.TECHNICAL or a.cause == _TEST]
+        for alarm in closed:
+            del self._open[alarm.alarm_id]
+            self._remember(replace(alarm, state=S.CLEARED, reason="stood_down"))
+        return [alarm.alarm_id for alarm in closed]
+
+    def _asked_s(self, alarm: Alarm, now: Instant) -> float:
+        """For how long an open question has been asked."""
+        raise_s = self._ladders.at(alarm.kind, alarm.changed_at).raise_s
+        return raise_s - ((alarm.deadline or now.mono) - now.mono)
+
+    def _room(self, device: str, now: Instant) -> str | None:
+        room = self._rooms.get(device)
+        if room is not None or self._moved is None:
+            return room
+        return self._moved[0] if now.mono - self._moved[1] < _ROOM_KNOWN_S else None
+
+    def _begin(self, detection: Detection, now: Instant) -> list[Effect]:
+        technical = detection.kind is AlarmKind.TECHNICAL
+        if sum((a.kind is AlarmKind.TECHNICAL) is technical for a in self._open.values()) >= self._limit:
+            self.counts["too_many_open"] += 1
+            return []
+        ladder = self._ladders.at(detection.kind, now.wall)
+        asking = ladder.raise_s > 0
+        alarm = Alarm(
+            alarm_id=uuid7(now.wall, self._rng),
+            kind=detection.kind,
+            priority=detection.priority,
+            state=S.PENDING if asking else S.RAISED,
+            at=detection.at,
+            changed_at=now.wall,
+            reason=detection.reason,
+            device=detection.device,
+            room=self._room(detection.device, now),
+            evidence=detection.evidence[:MAX_EVIDENCE],
+            decide_by=now.wall + ladder.raise_s if asking else None,
+            deadline=now.mono + ladder.raise_s if asking else None,
+            cause=detection.reason,
+            sources=(detection.device,),
+            step=1 if asking else 0,
+        )
+        self._open[alarm.alarm_id] = alarm
+        return [Changed(alarm), *self._speech(alarm)]
+
+    def _joinable(self, detection: Detection) -> Alarm | None:
+        """The open alarm this detection is more evidence of; technical causes are each for themselves."""
+        for alarm in reversed(self._open.values()):
+            if alarm.kind is AlarmKind.TECHNICAL:
+                if (detection.kind, detection.device, detection.reason) == (alarm.kind, alarm.device, alarm.cause):
+                    return alarm
+            elif alarm.kind is detection.kind or detection.kind in JOINS.get(alarm.kind, ()):
+                return alarm
+        return None
+
+    def _join(self, alarm: Alarm, detection: Detection, now: Instant) -> list[Effect]:
+        """What another sensor or detector saw is sent on as evidence; what the same one repeats is only counted."""
+        known = {(e.detector, e.device) for e in alarm.evidence}
+        worse = alarm.kind is detection.kind and RANK[detection.priority] > RANK[alarm.priority]
+        new = tuple(e for e in detection.evidence if worse or (e.detector, e.device) not in known)
+        joined = replace(alarm, evidence=(*alarm.evidence, *new)[:MAX_EVIDENCE])
+        if alarm.kind is detection.kind and detection.device not in alarm.sources:
+            joined = replace(joined, sources=(*alarm.sources, detection.device))
+        if worse:
+            joined = replace(joined, priority=detection.priority, evidence=(*alarm.evidence, *new)[-MAX_EVIDENCE:])
+        self._open[alarm.alarm_id] = joined
+        if worse and (alarm.state, Trigger.WORSE) in TRANSITIONS:
+            return self._fire(joined, Trigger.WORSE, now)
+        self.counts["merged"] += 1
+        return [Changed(joined)] if joined != alarm else []
+
+    def _condition_ended(self, detection: Detection, now: Instant) -> list[Effect]:
+        """An alarm is cleared when the condition holds on none of its devices; vital signs are one for the person."""
+        effects: list[Effect] = []
+        for alarm in [a for a in self._open.values() if a.kind is detection.kind]:
+            if alarm.kind is AlarmKind.TECHNICAL and detection.reason not in (alarm.cause, "condition_ended"):
+                continue
+            sources = alarm.sources or (alarm.device,)
+            if alarm.kind is not AlarmKind.VITALS and detection.device not in sources:
+                continue
+            left = tuple(s for s in sources if s != detection.device)
+            if left and alarm.kind is not AlarmKind.VITALS:
+                self._open[alarm.alarm_id] = replace(alarm, sources=left)
+                continue
+            effects += self._fire(alarm, Trigger.CONDITION_ENDS, now)
+        return effects
+
+    def _fire(self, alarm: Alarm, trigger: Trigger, now: Instant) -> list[Effect]:
+        found = TRANSITIONS.get((alarm.state, trigger))
+        if found is None:
+            return []
+        state, reason = found
+        if alarm.kind is AlarmKind.TECHNICAL:
+            reason = alarm.cause  # the cloud closes the incident of this cause
+        changed = replace(alarm, state=state, reason=reason, changed_at=now.wall, deadline=None)
+        if state in ENDED:
+            del self._open[alarm.alarm_id]
+            self._ended[(alarm.kind, alarm.device)] = now.mono
+            self._remember(changed)
+        else:
+            self._open[alarm.alarm_id] = changed
+        return [Changed(changed), *self._speech(changed)]
+
+    def _remember(self, alarm: Alarm) -> None:
+        self._recent[alarm.alarm_id] = alarm
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+
+    def _speech(self, alarm: Alarm) -> list[Effect]:
+        if alarm.kind is AlarmKind.TECHNICAL:
+            return []
+        ladder = self._ladders.at(alarm.kind, alarm.changed_at)
+        if alarm.state is S.PENDING:
+            return [Speak(ladder.steps[0].phrase, alarm.alarm_id, ladder.steps[0].loudness)]
+        if alarm.state is S.RAISED:
+            return [Speak(ladder.raised.phrase, alarm.alarm_id, ladder.raised.loudness)]
+        if alarm.state is S.ESCALATED:
+            return [Speak("alarm_raised", alarm.alarm_id)]
+        phrase = "cancelled" if alarm.state is S.CANCELLED_BY_RESIDENT else alarm.reason
+        return [Speak(phrase, alarm.alarm_id, ends=not self._another_siren())]
+
+    def _another_siren(self) -> bool:
+        """Whether an alarm that sounds the siren is still open."""
+        raised = [a for a in self._open.values() if a.state is not S.PENDING]
+        return any(self._ladders.at(a.kind, a.changed_at).raised.loudness is Loudness.SIREN for a in raised)
