@@ -22,7 +22,7 @@ RANGES_G = (2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 200.0)
 _NEEDED = ("trial", "subject", "activity", "is_fall", "acc_off", "acc_n")
 _LOWEST_RATE_HZ = 5.0
 _HIGHEST_RATE_HZ = 1_000.0
-_HOLE_S = 0.3
+_HOLE_S = 0.5
 """Time stamps further apart than this, in a trial whose clock never steps back, are signal that was lost."""
 
 
@@ -187,14 +187,13 @@ def _clock(
         steps = np.diff(t)
         if not bool(np.isfinite(steps).all()):
             raise line.error("a time stamp is not finite")
-        forward = steps[steps > 0]
-        if len(forward) == 0:
-            raise line.error("the time stamps never advance")
-        usual = float(np.median(forward))
-        even = float(np.clip(steps[steps >= 0], 0.0, 3 * usual).mean())
-        rate = 1.0 / even
-        if bool((steps >= 0).all()):
-            holes = tuple((int(i) + 1, float(steps[i]) - even) for i in np.flatnonzero(steps > max(_HOLE_S, 3 * even)))
+        # Stamps come in bursts, as radio packets do: only the whole span tells the rate, less what was lost.
+        lost = np.flatnonzero(steps > _HOLE_S) if bool((steps >= 0).all()) else np.zeros(0, dtype=np.int64)
+        span = float(t[-1]) - float(steps[lost].sum())
+        if span <= 0 or n - 1 <= len(lost):
+            raise line.error("the time stamps do not advance")
+        rate = (n - 1 - len(lost)) / span
+        holes = tuple((int(i) + 1, float(steps[i]) - 1.0 / rate) for i in lost)
     if rate is None:
         rate = line.number_of("acc_fs_est")
     if rate is None and (duration := line.number_of("dur_s")):

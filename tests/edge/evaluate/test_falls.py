@@ -56,6 +56,15 @@ def test_a_fall_is_found_at_any_rate(tmp_path: Path, rate: float, joined: bool) 
     assert figures["hours"] == pytest.approx(20 / 3600, rel=0.05)
 
 
+def test_stamps_in_bursts_tell_the_rate(tmp_path: Path) -> None:
+    """Samples stamped as their radio packets came have the rate of the whole trial."""
+    npz, index = _write(tmp_path)
+    with np.load(npz) as arrays:
+        acc, stamps = arrays["acc"], arrays["acc_t"]
+    np.savez(npz, acc=acc, acc_t=stamps // 100 * 100 + np.arange(len(stamps)) % 5)
+    assert [t.rate_hz for t in load(npz, index)] == pytest.approx([50.0, 50.0], rel=0.02)
+
+
 def test_the_rule_of_hits(tmp_path: Path) -> None:
     """The first alarm in the window is the hit; of the others one in 30 s is false."""
     stream = streams(load(*_write(tmp_path)), joined=False, seed=0)[0]
