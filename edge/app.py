@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -22,6 +23,7 @@ from edge.clock import Clock, KeptClock, system_rng
 from edge.commands import Commands
 from edge.config import GatewayConfig
 from edge.detectors.facade import build
+from edge.detectors.routine import RoutineProfile
 from edge.fallback.sms import FallbackSms
 from edge.home.link import HomeLink, Take
 from edge.memory import DetectorMemory
@@ -81,7 +83,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
 
     fallback = FallbackSms(config.fallback, config.gateway.id, clock, told)
     watch, settled = _watch_alarms(spool, fallback)
-    detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2)
+    detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config))
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
         sources=sources,
@@ -162,6 +164,15 @@ def _take_answers(config: GatewayConfig, alarms: Alarms, pipeline: Pipeline, clo
             await pipeline.apply(alarms.press(said, clock.now()))
 
     return take
+
+
+def _profile(config: GatewayConfig) -> RoutineProfile:
+    return RoutineProfile(
+        ZoneInfo(config.resident.time_zone),
+        config.resident.count,
+        config.resident.pets,
+        config.routine.false_alarms_per_30_days,
+    )
 
 
 def _watch_alarms(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from edge.alarm_config import AlarmsSection, FallbackSection
 from edge.readings import BodyPosition, Device, DeviceRole
@@ -102,6 +103,31 @@ class DialectsSection(Section):
     receivers: dict[str, str] = Field(default_factory=dict)
 
 
+class ResidentSection(Section):
+    """Who lives here."""
+
+    count: Annotated[int, Field(ge=1, le=20)] = 1
+    """With several, a closed outside door does not mean that the home is empty."""
+    pets: bool = False
+    """Motion alone is then no sign of a person where other sensors exist."""
+    time_zone: str = "Asia/Shanghai"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{name!r} is no time zone") from None
+        return name
+
+
+class RoutineSection(Section):
+    """How the home's rhythm is watched."""
+
+    false_alarms_per_30_days: Annotated[float, Field(gt=0, le=15)] = 1.0
+
+
 class DeviceSection(Section):
     """One device in the home."""
 
@@ -137,6 +163,8 @@ class GatewayConfig(Section):
     metrics: MetricsSection = MetricsSection()
     status: StatusSection = StatusSection()
     dialects: DialectsSection = DialectsSection()
+    resident: ResidentSection = ResidentSection()
+    routine: RoutineSection = RoutineSection()
     devices: tuple[DeviceSection, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -21,6 +21,7 @@ class DeviceRole(StrEnum):
     MOTION = "motion"
     CONTACT = "contact"
     BED = "bed"
+    SEAT = "seat"
     SOS = "sos"
     SMOKE = "smoke"
     GPS = "gps"

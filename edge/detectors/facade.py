@@ -17,6 +17,7 @@ from typing import Any, Final
 from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
+from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import Device, DeviceRole, Reading, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -175,13 +176,16 @@ def _failure(listed: Listed, now: float) -> Detection:
     return Detection(AlarmKind.TECHNICAL, Priority.LOW, now, device, evidence.reason, 1.0, (evidence,))
 
 
-def build(devices: Iterable[Device], *, spo2_scale_2: bool = False) -> Detectors:
-    """The detectors a home with these devices needs."""
+def build(devices: Iterable[Device], *, spo2_scale_2: bool = False, routine: RoutineProfile | None = None) -> Detectors:
+    """The detectors a home with these devices needs; without a profile nobody watches its routine."""
+    devices = tuple(devices)
+    rhythm = [] if routine is None else [Listed("routine", partial(RoutineDetector, devices, routine))]
     worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
     return Detectors(
         [
             *(Listed("fall", partial(FallDetector, d.id, d.position), d.id) for d in worn),
             Listed("contact", ContactDetector),
             Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2)),
+            *rhythm,
         ]
     )
