@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import logging
 import socket
 import sys
 import time
@@ -13,11 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-from edge import app, config
+from edge import config, daemon
 from edge.health import SOCKET_NAME, version
-from edge.spool.store import SpoolError
 
 _EXAMPLES = """examples:
   anju-gateway check-config --config /etc/anju/gateway.toml
@@ -57,25 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "status":
         return _status(loaded, options.json)
-    return _run(loaded)
-
-
-def _run(loaded: config.GatewayConfig) -> int:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(key="ts", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, loaded.log_level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        asyncio.run(app.run(loaded))
-    except (SpoolError, config.ConfigError, OSError) as error:
-        print(f"anju-gateway: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return daemon.main(options.config)
 
 
 def _status(loaded: config.GatewayConfig, as_json: bool) -> int:
@@ -95,12 +72,15 @@ def _status(loaded: config.GatewayConfig, as_json: bool) -> int:
 
 def _readable(report: dict[str, Any]) -> str:
     waiting = ", ".join(f"{lane} {n}" for lane, n in report["spool"]["depth"].items()) or "nothing"
+    uplink = report["uplink"]
+    why = "" if uplink["trouble"] is None else f": {uplink['trouble']} ({uplink['detail']})"
     lines = [
         f"cloud          {'connected' if report['cloud_connected'] else 'not connected'}"
-        f"{'' if report['cloud_answering'] else ', not answering'}",
+        f"{'' if report['cloud_answering'] else ', not answering'}{why}",
         f"home broker    {'connected' if report['home_broker_connected'] else 'not connected'}",
         f"clock          {report['clock']}",
         f"in the spool   {waiting} ({report['spool']['size_bytes']} bytes, {report['spool']['dropped']} dropped)",
+        f"configuration  {_configuration(report['config'])}",
         f"accepted       {report['accepted']}, refused {sum(report['rejected'].values())}",
     ]
     for sensor in report["sensors"]:
@@ -108,6 +88,13 @@ def _readable(report: dict[str, Any]) -> str:
         lines.append(f"  {sensor['device']:<20} {heard}")
     lines += [f"  {device:<20} unknown, {n} messages" for device, n in report["unknown_devices"].items()]
     return "\n".join(lines)
+
+
+def _configuration(remote: dict[str, Any]) -> str:
+    if remote.get("version") is None:
+        return "the local file"
+    trying = "" if remote["trying_since"] is None else ", on trial"
+    return f"the local file and version {remote['version']} of the cloud{trying}"
 
 
 if __name__ == "__main__":
