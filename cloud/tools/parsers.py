@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud.config import CloudConfig
+from cloud.tools.gateways import add_gateway_parsers
 
 Tool = Callable[[CloudConfig, argparse.Namespace], Awaitable[int]]
 
@@ -39,6 +40,7 @@ def add_parsers(commands: Any, with_config: argparse.ArgumentParser) -> None:
     deliveries.add_argument("--json", type=Path, metavar="FILE", help="write the whole result here")
 
     _quarantine(commands, shared)
+    add_gateway_parsers(commands, shared)
     report = commands.add_parser("report", help="figures for the bureau")
     minutes = report.add_subparsers(dest="action", required=True).add_parser(
         "unprotected", **shared, help="minutes without protection of each home in a month, as CSV"
@@ -71,7 +73,7 @@ def _quarantine(commands: Any, shared: dict[str, Any]) -> None:
 
 def tool_of(options: argparse.Namespace) -> Tool | None:
     """The function of a parsed command; None if it is none of these."""
-    from cloud.tools import deliveries, quarantine, reports, rollup, timeseries
+    from cloud.tools import deliveries, gateways, quarantine, reports, rollup, timeseries
 
     tools: dict[tuple[str, str], Tool] = {
         ("timeseries", "init"): timeseries.init,
@@ -82,6 +84,8 @@ def tool_of(options: argparse.Namespace) -> Tool | None:
         ("quarantine", "show"): quarantine.show,
         ("quarantine", "replay"): quarantine.replay,
         ("quarantine", "discard"): quarantine.discard,
+        ("gateway", "configure"): gateways.configure,
+        ("gateway", "configurations"): gateways.configurations,
         ("report", "unprotected"): reports.unprotected,
     }
     return tools.get((options.command, getattr(options, "action", "")))
