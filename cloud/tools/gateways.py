@@ -6,6 +6,7 @@ import argparse
 import sys
 import tomllib
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,9 @@ def add_gateway_parsers(commands: Any, shared: dict[str, Any]) -> None:
         "configure", **shared, help="run with these settings; the gateway goes back by itself if it cannot reach us"
     )
     configure.add_argument("gateway")
-    configure.add_argument("--file", dest="settings", required=True, help="TOML with sections of gateway.toml")
+    configure.add_argument(
+        "--file", dest="settings", type=Path, required=True, help="TOML with sections of gateway.toml"
+    )
     configure.add_argument(
         "--confirm-s", type=float, default=300.0, metavar="S", help="how long it tries to reach us (default 300)"
     )
@@ -40,15 +43,18 @@ def add_gateway_parsers(commands: Any, shared: dict[str, Any]) -> None:
 
 async def configure(config: CloudConfig, options: argparse.Namespace) -> int:
     """Queue the command; ingest sends it until the gateway has answered."""
-    try:
-        with open(options.settings, "rb") as file:
-            settings = tomllib.load(file)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{options.settings}: {error}") from None
+    settings = _read_settings(options.settings)
     async with opened_context(config) as context:
         command = await queue_configuration(context, options.gateway, settings, options.confirm_s)
     print(f"{options.gateway}: version {command.version} waits for it; see anju-cloud gateway configurations")
     return 0
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 async def queue_configuration(
