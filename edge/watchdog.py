@@ -20,6 +20,8 @@ from edge.clock import Clock
 log = structlog.get_logger()
 
 _LOOK_S = 1.0
+_SLEPT_S = 10.0
+"""A gap beyond this between two looks is a suspended machine; an event loop that hangs so long is systemd's to end."""
 
 
 class PartStoppedError(Exception):
@@ -40,6 +42,10 @@ class Pulses:
     def late(self, now: float) -> dict[str, float]:
         """Parts that are still for longer than they may be, and for how many seconds."""
         return {part: now - at for part, at in self._beats.items() if now - at > self._limits[part]}
+
+    def forgive(self, now: float) -> None:
+        """The machine slept; nobody is late for that."""
+        self._beats = dict.fromkeys(self._beats, now)
 
     def ages(self, now: float) -> dict[str, float]:
         """Seconds since each part last moved."""
@@ -71,10 +77,14 @@ class Systemd:
 async def watch(pulses: Pulses, systemd: Systemd, clock: Clock, look: Callable[[], Awaitable[None]]) -> None:
     """Look after the pulses for ever; `look` asks the parts that do not beat by themselves. Raises PartStoppedError."""
     every_s = min(_LOOK_S, systemd.watchdog_s / 3) if systemd.watchdog_s else _LOOK_S
+    looked = clock.now().mono
     while True:
         await asyncio.sleep(every_s)
+        if clock.now().mono - looked > every_s + _SLEPT_S:
+            pulses.forgive(clock.now().mono)
         await look()
-        late = pulses.late(clock.now().mono)
+        looked = clock.now().mono
+        late = pulses.late(looked)
         if late:
             words = ", ".join(f"{part} has not moved for {still:.0f} s" for part, still in sorted(late.items()))
             raise PartStoppedError(words)

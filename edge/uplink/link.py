@@ -221,10 +221,20 @@ class Uplink:
                     continue
                 self.lanes.sent(lane, seq, self._clock.now().mono)
                 self.counts[f"sent_{lane}"] += 1
-                await client.publish(topic, body, qos=1, timeout=self._config.resend_after_s)
+                await self._publish(client, topic, body)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.lanes.wait_s(lane, self._clock.now().mono, _POLL_S)):
                     await self._wake[lane].wait()
+
+    async def _publish(self, client: aiomqtt.Client, topic: str, body: bytes) -> None:
+        """At QoS 1 the broker itself must answer; one that does not is no longer there."""
+        try:
+            await client.publish(topic, body, qos=1, timeout=self._config.alarm_answer_s + self._config.probe_s)
+        except aiomqtt.MqttCodeError:
+            raise
+        except aiomqtt.MqttError as error:
+            self.counts["half_open"] += 1
+            raise LinkLostError(Cause.HALF_OPEN, f"the broker does not take messages: {error}") from error
 
     async def _listen(self, client: aiomqtt.Client, backoff: Backoff) -> None:
         ack_topic = down(self._gateway, Down.ACK)
