@@ -34,6 +34,7 @@ _EXAMPLES = """examples:
   anju-cloud quarantine list --reason out_of_range
   anju-cloud rollup rebuild --from 2026-11-01 --to 2026-11-02
   anju-cloud gateway add gw-0001 --home h-0001
+  anju-cloud gateway configure gw-1 --file settings.toml
   anju-cloud report unprotected --month 2026-11 --output november.csv
 """
 DEFAULT_CONFIG = Path("/etc/anju/cloud.toml")

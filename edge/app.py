@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -31,6 +31,7 @@ from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
 from edge.provisioning.renewal import CREDENTIALS, Renewal
 from edge.readings import DeviceRole
+from edge.remote import RemoteConfig
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
 from edge.supervision.host import look
@@ -38,16 +39,21 @@ from edge.supervision.supervisor import Supervisor
 from edge.supervision.technical import is_fault
 from edge.tasks import end_all, in_thread
 from edge.uplink.link import Uplink
+from edge.watchdog import PartStoppedError, Pulses, Systemd, watch
 from protocols.wire import Lane, Told, decode_alarm
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _TICK_S = 0.2
 _KEEP_TIME_S = 60.0
 _REMEMBER_S = 300.0
 """How often the detectors' memories go to flash; that much of them a power cut may cost."""
-_PATIENCE_S = 2.0
+_PATIENCE_S = 1.0
 """How long a task may take to close its connection before it is told again to end."""
+LIMITS_S = {"tick": 10.0, "batches": 330.0, "spool": 30.0, "home": 30.0, "uplink": 60.0}
+"""How long a part may be still: `batches` waits up to 300 s by configuration, a flash card may stall for seconds."""
 
 
 @dataclass(slots=True)
@@ -65,12 +71,15 @@ class Gateway:
     fallback: FallbackSms
     renewal: Renewal | None
     health: health.Health
+    pulses: Pulses
     clock: Clock
+    remote: RemoteConfig | None
 
 
-def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
+def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock | None = None) -> Gateway:
     """Build everything; opens only the spool. Raises SpoolError, ConfigError."""
     clock = clock or KeptClock(config.gateway.data_dir / "last-time")
+    pulses = Pulses(LIMITS_S, clock.now().mono)
     rng = system_rng()
     devices = config.home_devices()
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
@@ -114,7 +123,7 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         config.gateway.lang,
         rng,
         _take_answers(config, alarms, pipeline, clock),
-        pipeline.commit,
+        beating(pulses, "home", clock, pipeline.commit),
         config.spool.group_commit_s,
         lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
     )
@@ -128,14 +137,32 @@ def wire(config: GatewayConfig, clock: Clock | None = None) -> Gateway:
         rng=rng,
         heartbeat_s=config.status.heartbeat_s,
         status=own_health.status,
-        on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes),
+        on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes, remote),
         on_settled=settled,
+        on_back=pipeline.restate,
+        on_reached=remote.reached if remote is not None else _nothing,
     )
     memory = DetectorMemory(config.gateway.data_dir, detectors)
     renewal = _renewal(config, clock, rng)
     return Gateway(
-        config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, clock
-    )
+        config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, pulses, clock,
+        remote,
+    )  # fmt: skip
+
+
+async def _nothing() -> None:
+    """Nobody waits to hear that the cloud was reached."""
+
+
+def beating(pulses: Pulses, part: str, clock: Clock, work: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """`work` that is seen to be done."""
+
+    async def beats() -> T:
+        result = await work()
+        pulses.beat(part, clock.now().mono)
+        return result
+
+    return beats
 
 
 def _renewal(config: GatewayConfig, clock: Clock, rng: random.Random) -> Renewal | None:
@@ -200,9 +227,14 @@ def _watch_alarms(
     return watch, settled
 
 
-async def run(config: GatewayConfig) -> None:
-    """Run the gateway until SIGTERM or SIGINT. Raises SpoolError, ConfigError, OSError."""
-    gateway = wire(config)
+async def run(
+    gateway: Gateway, systemd: Systemd, stop: asyncio.Event, broken: Callable[[PartStoppedError], None]
+) -> None:
+    """Run a wired gateway until `stop` is set, then close it.
+
+    Raises OSError; PartStoppedError, told to `broken` before anything is closed.
+    """
+    config = gateway.config
     try:
         async with _status_socket(gateway), _metrics(gateway):
             gateway.memory.load()
@@ -210,7 +242,8 @@ async def run(config: GatewayConfig) -> None:
             alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
             await gateway.pipeline.apply(gateway.alarms.restore(gateway.pipeline.supervisor.restore(alarms), now))
             log.info("gateway_started", gateway=config.gateway.id, epoch=gateway.spool.epoch, open_alarms=len(alarms))
-            await _until_stopped(gateway)
+            systemd.tell(READY=1, STATUS=f"gateway {config.gateway.id}")
+            await _until_stopped(gateway, systemd, stop, broken)
             await gateway.pipeline.commit()
             await gateway.pipeline.close_batches()
             await _remember(gateway)
@@ -220,26 +253,62 @@ async def run(config: GatewayConfig) -> None:
         log.info("gateway_stopped", gateway=config.gateway.id)
 
 
-async def _until_stopped(gateway: Gateway) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(gateway.home.run(), name="home"),
-            group.create_task(gateway.uplink.run(), name="uplink"),
-            group.create_task(gateway.fallback.run(), name="fallback"),
-            *([group.create_task(gateway.renewal.run(), name="renewal")] if gateway.renewal else []),
-            group.create_task(_every(_TICK_S, gateway.pipeline.tick), name="tick"),
-            group.create_task(_every(_KEEP_TIME_S, gateway.clock.keep), name="time"),
-            group.create_task(_every(_REMEMBER_S, partial(_remember, gateway)), name="memory"),
-            group.create_task(
-                _every(gateway.config.telemetry.batch_interval_s, gateway.pipeline.close_batches), name="batches"
-            ),
-        ]
+async def _until_stopped(
+    gateway: Gateway, systemd: Systemd, stop: asyncio.Event, broken: Callable[[PartStoppedError], None]
+) -> None:
+    pulses, clock = gateway.pulses, gateway.clock
+    tick = beating(pulses, "tick", clock, gateway.pipeline.tick)
+    batches = beating(pulses, "batches", clock, gateway.pipeline.close_batches)
+    parts = {
+        "home": gateway.home.run(),
+        "uplink": gateway.uplink.run(),
+        "fallback": _or_idle(gateway.fallback.run()),
+        "tick": _every(_TICK_S, tick),
+        "batches": _every(gateway.config.telemetry.batch_interval_s, batches),
+        "time": _every(_KEEP_TIME_S, clock.keep),
+        "memory": _every(_REMEMBER_S, partial(_remember, gateway)),
+        "renewal": gateway.renewal.run() if gateway.renewal is not None else _idle(),
+        "remote": _every(1.0, gateway.remote.tick if gateway.remote is not None else _nothing),
+        "watchdog": watch(pulses, systemd, clock, lambda: _look(gateway)),
+    }
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+
+    async def until_stop() -> None:
         await stop.wait()
-        await end_all(tasks, _PATIENCE_S)
+
+    stopped = asyncio.create_task(until_stop(), name="stop")
+    try:
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            cause = task.exception()
+            error = PartStoppedError(f"{task.get_name()}: {'it ended' if cause is None else repr(cause)}")
+            broken(error)
+            raise error from cause
+    finally:
+        await end_all([*tasks, stopped], _PATIENCE_S)
+
+
+async def _look(gateway: Gateway) -> None:
+    """Ask the spool's thread for an answer; the links beat while they are where they should be."""
+    pulses = gateway.pulses
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LIMITS_S["spool"] / 3):
+            await in_thread(gateway.executor, gateway.spool.last_seq)
+        pulses.beat("spool", gateway.clock.now().mono)
+    if not gateway.home.connected:
+        pulses.beat("home", gateway.clock.now().mono)
+    pulses.beat("uplink", gateway.uplink.moved_at)
+
+
+async def _idle() -> None:
+    """A part that is not configured."""
+    await asyncio.Event().wait()
+
+
+async def _or_idle(part: Awaitable[None]) -> None:
+    """A part that returns because it is not configured; nothing is wrong with that."""
+    await part
+    await _idle()
 
 
 async def _remember(gateway: Gateway) -> None:
@@ -265,9 +334,10 @@ def _restored(body: bytes) -> Alarm | None:
 @contextlib.asynccontextmanager
 async def _status_socket(gateway: Gateway) -> AsyncIterator[None]:
     async def answer() -> dict[str, object]:
-        return await health.report(
-            gateway.health, gateway.uplink, gateway.pipeline, gateway.home.connected, health.memory_bytes()
-        )
+        return await health.report(gateway.health, gateway.uplink, gateway.pipeline, gateway.home) | {
+            "still_s": gateway.pulses.ages(gateway.clock.now().mono),
+            "config": gateway.remote.describe() if gateway.remote is not None else {},
+        }
 
     path = gateway.config.gateway.data_dir / health.SOCKET_NAME
     server = await health.serve_status(path, answer)

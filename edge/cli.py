@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import logging
 import socket
 import sys
 import time
@@ -14,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import structlog
 
-from edge import app, config
+from edge import config, daemon
 from edge.devices import listen
 from edge.health import SOCKET_NAME, version
-from edge.spool.store import SpoolError
 
 _EXAMPLES = """examples:
   anju-gateway provision --url https://anju.example --token TOKEN
@@ -71,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _devices(loaded, options.seconds, options.discover)
     if options.command == "status":
         return _status(loaded, options.json)
-    return _run(loaded)
+    return daemon.main(options.config)
 
 
 def _add_provision(commands: Any) -> None:
@@ -85,24 +81,6 @@ def _add_provision(commands: Any) -> None:
     parser.add_argument("--token", help="single-use token of `anju-cloud gateway add` (default: read from stdin)")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="authority of the address, if the system has it not")
     parser.add_argument("--data-dir", type=Path, default=Path("/var/lib/anju-gateway"), help="default %(default)s")
-
-
-def _run(loaded: config.GatewayConfig) -> int:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(key="ts", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, loaded.log_level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        asyncio.run(app.run(loaded))
-    except (SpoolError, config.ConfigError, OSError) as error:
-        print(f"anju-gateway: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _devices(loaded: config.GatewayConfig, seconds: float, discover: bool) -> int:
@@ -132,12 +110,15 @@ def _status(loaded: config.GatewayConfig, as_json: bool) -> int:
 
 def _readable(report: dict[str, Any]) -> str:
     waiting = ", ".join(f"{lane} {n}" for lane, n in report["spool"]["depth"].items()) or "nothing"
+    uplink = report["uplink"]
+    why = "" if uplink["trouble"] is None else f": {uplink['trouble']} ({uplink['detail']})"
     lines = [
         f"cloud          {'connected' if report['cloud_connected'] else 'not connected'}"
-        f"{'' if report['cloud_answering'] else ', not answering'}",
+        f"{'' if report['cloud_answering'] else ', not answering'}{why}",
         f"home broker    {'connected' if report['home_broker_connected'] else 'not connected'}",
         f"clock          {report['clock']}",
         f"in the spool   {waiting} ({report['spool']['size_bytes']} bytes, {report['spool']['dropped']} dropped)",
+        f"configuration  {_configuration(report['config'])}",
         f"accepted       {report['accepted']}, refused {sum(report['rejected'].values())}",
     ]
     for sensor in report["sensors"]:
@@ -145,6 +126,13 @@ def _readable(report: dict[str, Any]) -> str:
         lines.append(f"  {sensor['device']:<20} {heard}")
     lines += [f"  {device:<20} unknown, {n} messages" for device, n in report["unknown_devices"].items()]
     return "\n".join(lines)
+
+
+def _configuration(remote: dict[str, Any]) -> str:
+    if remote.get("version") is None:
+        return "the local file"
+    trying = "" if remote["trying_since"] is None else ", on trial"
+    return f"the local file and version {remote['version']} of the cloud{trying}"
 
 
 if __name__ == "__main__":

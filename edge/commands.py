@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import assert_never
 
@@ -10,14 +10,23 @@ from edge.alarms import Alarms, Speak
 from edge.clock import Clock
 from edge.phrases import on_the_way
 from edge.pipeline import Pipeline
+from edge.remote import RemoteConfig
 from edge.spool.store import Spool
 from edge.tasks import in_thread
 from edge.uplink.lanes import Lanes
-from protocols.wire import Command, Progress, ProgressStage, Reply, ReplyStatus, SendAgain, Silence, TestAlarm
+from protocols.wire import (
+    Command,
+    Configure,
+    Progress,
+    ProgressStage,
+    Reply,
+    ReplyStatus,
+    SendAgain,
+    Silence,
+    TestAlarm,
+)
 
 _MAX_AGAIN = 1_000
-
-Handler = Callable[[Command], Awaitable[Reply]]
 
 
 class Commands:
@@ -32,6 +41,7 @@ class Commands:
         clock: Clock,
         say: Callable[[Speak], None],
         lanes: Callable[[], Lanes],
+        remote: RemoteConfig | None = None,
     ) -> None:
         self._alarms = alarms
         self._pipeline = pipeline
@@ -40,18 +50,30 @@ class Commands:
         self._clock = clock
         self._say = say
         self._lanes = lanes
+        self._remote = remote
 
-    async def __call__(self, command: Command) -> Reply:
-        """Carry out one command and answer it."""
+    async def __call__(self, command: Command) -> Reply | None:
+        """Carry out one command and answer it; None: the answer comes when it is delivered again."""
         now = self._clock.now()
         if command.expires_at < now.wall:
             return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.EXPIRED)
+        if isinstance(command, Configure):
+            return self._configure(command)
         if not await in_thread(self._executor, self._spool.first_time, command.id, now.wall):
             return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.DONE, detail="seen before")
         detail = await self._carry_out(command)
         return Reply(v=1, id=command.id, at=self._clock.now().wall, status=ReplyStatus.DONE, detail=detail)
 
-    async def _carry_out(self, command: Command) -> str:
+    def _configure(self, command: Configure) -> Reply | None:
+        try:
+            if self._remote is not None:
+                return self._remote.apply(command)
+            detail = "this gateway takes no configuration"
+        except OSError as error:
+            detail = f"could not be kept: {error}"
+        return Reply(v=1, id=command.id, at=self._clock.now().wall, status=ReplyStatus.REFUSED, detail=detail)
+
+    async def _carry_out(self, command: Progress | SendAgain | TestAlarm | Silence) -> str:
         if isinstance(command, Progress):
             return await self._progress(command)
         if isinstance(command, SendAgain):

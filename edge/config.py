@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
@@ -43,6 +44,7 @@ class CloudBroker(Section):
     port: Port = 8883
     password_file: Path | None = None
     tls: bool = True
+    tls_min: Literal["1.2", "1.3"] = "1.3"
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -69,6 +71,16 @@ class UplinkSection(Section):
     resend_after_s: Positive = 15.0
     backoff_first_s: Positive = 1.0
     backoff_limit_s: Positive = 120.0
+    refused_first_s: Positive = 30.0
+    refused_limit_s: Positive = 900.0
+    """After a refusal by the broker (certificate, password, access list) somebody must act first."""
+    backlog_per_s: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    """Back-log batches a second at most; the cloud may ask for fewer."""
+    alarm_answer_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    probe_s: Annotated[float, Field(gt=0, le=60)] = 4.0
+    """An alarm without an answer for `alarm_answer_s` makes the gateway ask the broker; `probe_s` is how long it may
+    take. Their sum is how late a half-open link is noticed while an alarm waits.
+    """
     keepalive_s: Annotated[int, Field(ge=2, le=600)] = 20
 
 
@@ -191,14 +203,17 @@ class GatewayConfig(Section):
         return DialectNames(**self.dialects.model_dump())
 
 
-def load(path: Path) -> GatewayConfig:
-    """Read and validate `path`. Raises ConfigError."""
+def load(path: Path, overlay: Mapping[str, Any] | None = None) -> GatewayConfig:
+    """Read and validate `path`, with the sections of `overlay` laid over it key by key. Raises ConfigError."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
+    for section, value in (overlay or {}).items():
+        below = raw.get(section)
+        raw[section] = below | value if isinstance(below, dict) and isinstance(value, dict) else value
     try:
         return GatewayConfig.model_validate(raw)
     except ValidationError as error:

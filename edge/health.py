@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edge.clock import Clock
+from edge.home.link import HomeLink
 from edge.pipeline import Pipeline
 from edge.readings import Device
 from edge.spool.store import Spool
@@ -86,9 +87,7 @@ class Health:
         )
 
 
-async def report(
-    health: Health, uplink: Uplink, pipeline: Pipeline, home_connected: bool, memory_bytes: int
-) -> dict[str, Any]:
+async def report(health: Health, uplink: Uplink, pipeline: Pipeline, home: HomeLink) -> dict[str, Any]:
     """What `anju-gateway status --json` prints."""
     status = await health.status(StatusKind.HEARTBEAT, "local")
     assert status.spool is not None
@@ -98,7 +97,16 @@ async def report(
         "clock": status.clock,
         "cloud_connected": uplink.connected,
         "cloud_answering": uplink.answering(),
-        "home_broker_connected": home_connected,
+        "uplink": {
+            "trouble": uplink.trouble[0] if uplink.trouble else None,
+            "detail": uplink.trouble[1] if uplink.trouble else "",
+            "events": dict(uplink.counts),
+            "in_flight": {lane: len(sender.in_flight) for lane, sender in uplink.lanes.senders.items()},
+            "resent": uplink.lanes.resent,
+            "pace": uplink.lanes.pace,
+        },
+        "home_broker_connected": home.connected,
+        "home_events": dict(home.counts),
         "epoch": status.epoch,
         "last_seq": status.last_seq,
         "spool": {"depth": status.spool.depth, "size_bytes": status.spool.size_bytes, "dropped": status.spool.dropped},
@@ -111,7 +119,7 @@ async def report(
             {"device": s.device, "last_at": s.last_at, "interval_s": s.interval_s, "battery_percent": s.battery_percent}
             for s in status.sensors
         ],
-        "memory_bytes": memory_bytes,
+        "memory_bytes": memory_bytes(),
         "cpu_s": sum(os.times()[:2]),
     }
 

@@ -33,6 +33,8 @@ _KEPT_IN_MEMORY = 50_000
 _HOLD_S = 300.0
 """How long readings wait for the time after a start without it; then they go as `unsynced`."""
 _HOUSE_EVERY_S = 60.0
+_NEWEST_LIMIT = 2_000
+"""Devices times metrics of one home whose newest value is known."""
 
 
 class Pipeline:
@@ -67,6 +69,7 @@ class Pipeline:
         self._watch = watch
         self._max_records = max_records
         self._readings: list[Reading] = []
+        self._newest: dict[tuple[str, str], Reading] = {}
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.unknown_devices: Counter[str] = Counter()
         self.last_heard: dict[str, float] = {}
@@ -103,6 +106,7 @@ class Pipeline:
     async def _take_reading(self, reading: Reading, now: Instant) -> None:
         self.accepted += 1
         self._readings.append(reading)
+        self._note_newest(reading)
         if reading.metric == "battery":
             self.battery[reading.device] = float(reading.value)
         if reading.metric in ("motion", "presence") and reading.value is True:
@@ -111,6 +115,20 @@ class Pipeline:
             await self.apply(self._alarms.press(str(reading.value), now))
         for detection in self._detectors.on_reading(reading, now.wall):
             await self.apply(self._alarms.detect(detection, now))
+
+    def _note_newest(self, reading: Reading) -> None:
+        key = (reading.device, reading.metric)
+        known = self._newest.get(key)
+        if (known is None and len(self._newest) < _NEWEST_LIMIT) or (known is not None and reading.at >= known.at):
+            self._newest[key] = reading
+
+    async def restate(self) -> None:
+        """After an outage: the newest value of everything once more, with its own time, in a batch that overtakes the
+        back-log. Stores are idempotent by time, so that nothing counts twice.
+        """
+        self._readings += self._newest.values()
+        if await self.commit():
+            await self.close_batches()
 
     async def tick(self) -> None:
         """Call several times a second: silence has consequences."""

@@ -6,7 +6,7 @@ Every time is Unix seconds (UTC, float). Unknown fields are ignored, so that an 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -320,7 +320,21 @@ class Silence(Frozen, frozen=True, tag_field="kind", tag="silence"):
     alarm_id: AlarmId
 
 
-Command = Progress | SendAgain | TestAlarm | Silence
+class Configure(Frozen, frozen=True, tag_field="kind", tag="config"):
+    """Run with these settings laid over the gateway's own file; a version replaces all an older one has set.
+
+    Without an answer of the cloud within `confirm_s` the gateway goes back by itself.
+    """
+
+    v: Version
+    id: str
+    expires_at: Time
+    version: Annotated[int, Meta(ge=1, le=2**53)]
+    settings: Annotated[dict[str, Any], Meta(max_length=32)]
+    confirm_s: Annotated[float, Meta(ge=1.0, le=3600.0)] = 300.0
+
+
+Command = Progress | SendAgain | TestAlarm | Silence | Configure
 
 
 class ReplyStatus(StrEnum):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud.config import CloudConfig
+from cloud.tools.gateways import add_gateway_parsers
 
 Tool = Callable[[CloudConfig, argparse.Namespace], Awaitable[int]]
 
@@ -39,7 +40,8 @@ def add_parsers(commands: Any, with_config: argparse.ArgumentParser) -> None:
     deliveries.add_argument("--json", type=Path, metavar="FILE", help="write the whole result here")
 
     _quarantine(commands, shared)
-    _enrolment(commands, shared)
+    _authority(commands, shared)
+    add_gateway_parsers(commands, shared)
     report = commands.add_parser("report", help="figures for the bureau")
     minutes = report.add_subparsers(dest="action", required=True).add_parser(
         "unprotected", **shared, help="minutes without protection of each home in a month, as CSV"
@@ -70,7 +72,7 @@ def _quarantine(commands: Any, shared: dict[str, Any]) -> None:
             acting.add_argument("--note", required=True, help="why; kept with the entry")
 
 
-def _enrolment(commands: Any, shared: dict[str, Any]) -> None:
+def _authority(commands: Any, shared: dict[str, Any]) -> None:
     authority = commands.add_parser("ca", help="the district's certificate authority")
     actions = authority.add_subparsers(dest="action", required=True)
     making = actions.add_parser("init", **shared, help="make it, once, in enrolment.ca_dir")
@@ -80,20 +82,10 @@ def _enrolment(commands: Any, shared: dict[str, Any]) -> None:
     serving.add_argument("--output", type=Path, required=True, metavar="DIR")
     actions.add_parser("crl", **shared, help="write the revocation list anew")
 
-    gateway = commands.add_parser("gateway", help="gateways: add, revoke, list")
-    actions = gateway.add_subparsers(dest="action", required=True)
-    adding = actions.add_parser("add", **shared, help="register one and print its single-use token")
-    adding.add_argument("gateway", metavar="GATEWAY")
-    adding.add_argument("--home", required=True)
-    adding.add_argument("--hours", type=float, help="how long the token is good (default enrolment.token_hours)")
-    revoking = actions.add_parser("revoke", **shared, help="shut one out: certificates, token, ingest")
-    revoking.add_argument("gateway", metavar="GATEWAY")
-    actions.add_parser("list", **shared, help="every gateway with its home, state and certificate")
-
 
 def tool_of(options: argparse.Namespace) -> Tool | None:
     """The function of a parsed command; None if it is none of these."""
-    from cloud.tools import deliveries, enrolment, quarantine, reports, rollup, timeseries
+    from cloud.tools import deliveries, enrolment, gateways, quarantine, reports, rollup, timeseries
 
     tools: dict[tuple[str, str], Tool] = {
         ("timeseries", "init"): timeseries.init,
@@ -104,6 +96,8 @@ def tool_of(options: argparse.Namespace) -> Tool | None:
         ("quarantine", "show"): quarantine.show,
         ("quarantine", "replay"): quarantine.replay,
         ("quarantine", "discard"): quarantine.discard,
+        ("gateway", "configure"): gateways.configure,
+        ("gateway", "configurations"): gateways.configurations,
         ("report", "unprotected"): reports.unprotected,
         ("ca", "init"): enrolment.init,
         ("ca", "broker"): enrolment.broker,

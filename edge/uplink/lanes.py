@@ -14,17 +14,21 @@ _LONGEST_RESEND = 8
 class Lanes:
     """Sequences only; bodies stay in the spool. `refill` says which stored sequences to look for next.
 
-    `pace` bounds how many back-log batches a second are sent; None is no bound. Until the cloud has answered on a link,
-    back-log goes one batch at a time: after an outage a whole district connects in the same minute.
+    `pace` bounds how many back-log batches a second are sent, the lower of the gateway's own and the cloud's; None is
+    no bound. Until the cloud has answered on a link, back-log goes one batch at a time: after an outage a whole
+    district connects in the same minute.
     """
 
-    def __init__(self, window: int, resend_after_s: float) -> None:
+    def __init__(self, window: int, resend_after_s: float, own_pace: float | None = None) -> None:
         self.senders = {
             lane: Sender(window, resend_after_s, 1 if lane is Lane.ALARM else _LONGEST_RESEND) for lane in ORDER
         }
         self.answered = False
         self.offered = dict.fromkeys(ORDER, 0)
-        self.pace: float | None = None
+        self._own_pace = own_pace
+        self.pace = own_pace
+        self._resend_after_s = resend_after_s
+        self._alarms_since: dict[int, float] = {}
         self._next_backlog = 0.0
         self.resent = 0
         self.unacknowledged_since: float | None = None
@@ -58,6 +62,8 @@ class Lanes:
         sender.sent(seq, now)
         if self.unacknowledged_since is None:
             self.unacknowledged_since = now
+        if lane is Lane.ALARM and len(self._alarms_since) < READ_AHEAD:
+            self._alarms_since.setdefault(seq, now)
         if lane is Lane.BACKLOG and self.pace is not None:
             self._next_backlog = now + 1.0 / self.pace
 
@@ -74,8 +80,27 @@ class Lanes:
                 settled.setdefault(rejection.lane, []).append((rejection.seq, rejection.seq))
         if settled:
             self.unacknowledged_since = None
-        self.pace, self.answered = ack.pace, True
+        in_flight = self.senders[Lane.ALARM].in_flight
+        self._alarms_since = {seq: at for seq, at in self._alarms_since.items() if seq in in_flight}
+        self.pace = min((p for p in (ack.pace, self._own_pace) if p is not None), default=None)
+        self.answered = True
         return settled
+
+    def doubtful(self, now: float, alarm_answer_s: float) -> bool:
+        """Whether an answer is overdue on this link: for an alarm after `alarm_answer_s`, for telemetry when it would
+        be sent again.
+        """
+        since = self.unacknowledged_since
+        if since is not None and now - since >= self._resend_after_s:
+            return True
+        return any(now - at >= alarm_answer_s for at in self._alarms_since.values())
+
+    def wait_s(self, lane: Lane, now: float, at_most: float) -> float:
+        """How long a lane with nothing due may sleep: a paced one until its next turn."""
+        if lane is not Lane.BACKLOG or self.pace is None or not self.senders[lane].pending:
+            return at_most
+        left = self._next_backlog - now
+        return min(at_most, left) if left > 0 else at_most
 
     def again(self, lane: Lane, seqs: list[int]) -> None:
         """The cloud asks for these once more."""
@@ -87,4 +112,5 @@ class Lanes:
         for sender in self.senders.values():
             sender.disconnected()
         self.answered = False
+        self._alarms_since.clear()
         self.unacknowledged_since = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import ssl
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -16,11 +15,11 @@ import aiomqtt
 import structlog
 
 from edge.clock import Clock
-from edge.config import CloudBroker, UplinkSection, read_secret
+from edge.config import CloudBroker, ConfigError, UplinkSection, read_secret
 from edge.spool.store import Spool, SpoolError
 from edge.tasks import Backoff, CountedQueue, in_thread, until_first_ends
+from edge.uplink.connection import CONNECT_S, Cause, LinkLostError, LinkRefusedError, linked, subscribe
 from edge.uplink.lanes import ORDER, Lanes
-from edge.uplink.tls import client_context
 from protocols.errors import ProtocolError
 from protocols.topics import Down, Up, down, up
 from protocols.wire import (
@@ -40,11 +39,14 @@ log = structlog.get_logger()
 _INCOMING_LIMIT = 2_000
 """Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
 
-OnCommand = Callable[[Command], Awaitable[Reply]]
+OnCommand = Callable[[Command], Awaitable[Reply | None]]
 OnSettled = Callable[[Lane, list[tuple[int, int]]], None]
 _POLL_S = 0.25
 _DEAF_AFTER = 3
-"""So many re-sending intervals without any acknowledgement, and the link is taken for half open."""
+"""So many re-sending intervals without any acknowledgement, and another connection is tried."""
+_WATCH_S = 0.5
+_RESTATE_AFTER_S = 30.0
+"""After an outage of this length the newest value of everything goes ahead of the back-log."""
 
 
 class Uplink:
@@ -64,6 +66,8 @@ class Uplink:
         status: Callable[[StatusKind, str], Awaitable[Status]],
         on_command: OnCommand,
         on_settled: OnSettled,
+        on_back: Callable[[], Awaitable[None]],
+        on_reached: Callable[[], Awaitable[None]],
     ) -> None:
         self._broker = broker
         self._config = config
@@ -76,9 +80,15 @@ class Uplink:
         self._status = status
         self._on_command = on_command
         self._on_settled = on_settled
-        self.lanes = Lanes(config.window, config.resend_after_s)
+        self._on_back = on_back
+        self._on_reached = on_reached
+        self.lanes = Lanes(config.window, config.resend_after_s, config.backlog_per_s)
         self._wake = {lane: asyncio.Event() for lane in ORDER}
         self.connected = False
+        self.trouble: tuple[Cause, str] | None = None
+        """Why there is no link at this moment; None while there is one, and before the first try."""
+        self.moved_at = clock.now().mono
+        self._answered_at: float | None = None
         self._acked_this_session = False
         self.counts: Counter[str] = Counter()
 
@@ -94,64 +104,72 @@ class Uplink:
         return self.connected and fresh
 
     async def run(self) -> None:
-        """Connect, and connect again with jitter, until cancelled."""
-        backoff = Backoff(self._config.backoff_first_s, self._config.backoff_limit_s, self._rng)
+        """Connect, and connect again with jitter, until cancelled; after a refusal much more rarely."""
+        config = self._config
+        lost = Backoff(config.backoff_first_s, config.backoff_limit_s, self._rng)
+        refused = Backoff(config.refused_first_s, config.refused_limit_s, self._rng)
         while True:
+            backoff = lost
+            where = {"host": self._broker.host, "port": self._broker.port}
             try:
-                await self._session(backoff)
-            except aiomqtt.MqttCodeError as error:
-                self.counts["lost"] += 1
-                log.warning("uplink_refused", host=self._broker.host, port=self._broker.port, code=str(error.rc))
-            except SpoolError as error:
-                self.counts["spool_error"] += 1
-                log.critical("uplink_spool_error", error=str(error))
-            except (aiomqtt.MqttError, OSError, ssl.SSLError) as error:
-                self.counts["lost"] += 1
-                log.warning("uplink_lost", host=self._broker.host, port=self._broker.port, error=str(error))
+                await self._session(lost, refused)
+            except LinkLostError as error:
+                is_refusal = isinstance(error, LinkRefusedError)
+                backoff = refused if is_refusal else lost
+                self.trouble = (error.cause, str(error))
+                self.counts["refused" if is_refusal else "lost"] += 1
+                event = "uplink_refused" if is_refusal else "uplink_lost"
+                log.warning(event, **where, cause=error.cause, error=str(error))
+            except (SpoolError, ConfigError) as error:
+                self.trouble = (Cause.LOST, str(error))
+                self.counts["own_error"] += 1
+                log.critical("uplink_own_error", **where, error=str(error))
             self.connected = False
             self.lanes.disconnected()
-            await asyncio.sleep(backoff.next_s())
+            pause_s = backoff.next_s()
+            self.moved_at = self._clock.now().mono + pause_s
+            await asyncio.sleep(pause_s)
 
-    async def _client(self, session: str) -> aiomqtt.Client:
+    async def _options(self, session: str) -> dict[str, object]:
+        """Everything of a connection but its TLS."""
         broker = self._broker
-        context = None
-        if broker.tls:
-            floor = self._clock.floor()
-            context = client_context(str(broker.ca_file) if broker.ca_file else None, floor)
-            if broker.cert_file:
-                context.load_cert_chain(broker.cert_file, broker.key_file)
         will = await self._status(StatusKind.WILL, session)
-        return aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=self._gateway,
-            password=read_secret(broker.password_file) if broker.password_file else None,
-            identifier=self._gateway,
-            clean_session=True,
-            keepalive=self._config.keepalive_s,
-            tls_context=context,
-            queue_type=partial(CountedQueue, counts=self.counts),  # type: ignore[arg-type]
-            max_queued_incoming_messages=_INCOMING_LIMIT,
-            timeout=max(5.0, self._config.resend_after_s),
-            will=aiomqtt.Will(up(self._gateway, Up.STATUS), encode(will), qos=1, retain=True),
-        )
+        return {
+            "username": self._gateway,
+            "password": read_secret(broker.password_file) if broker.password_file else None,
+            "identifier": self._gateway,
+            "clean_session": True,
+            "keepalive": self._config.keepalive_s,
+            "queue_type": partial(CountedQueue, counts=self.counts),
+            "max_queued_incoming_messages": _INCOMING_LIMIT,
+            "timeout": max(CONNECT_S, self._config.probe_s),
+            "will": aiomqtt.Will(up(self._gateway, Up.STATUS), encode(will), qos=1, retain=True),
+        }
 
-    async def _session(self, backoff: Backoff) -> None:
+    async def _session(self, lost: Backoff, refused: Backoff) -> None:
         session = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        async with await self._client(session) as client:
-            await client.subscribe([(down(self._gateway, Down.ACK), 0), (down(self._gateway, Down.COMMAND), 1)])
+        self.moved_at = self._clock.now().mono
+        async with linked(self._broker, self._clock.floor(), **await self._options(session)) as client:
+            await subscribe(client, self._topics(), CONNECT_S)
             await self._publish_status(client, StatusKind.BIRTH, session)
-            self.connected, self._acked_this_session = True, False
+            refused.succeeded()
+            self.connected, self.trouble, self._acked_this_session = True, None, False
             self.counts["connected"] += 1
             log.info("uplink_connected", host=self._broker.host, port=self._broker.port, session=session)
             for lane in ORDER:
                 self.lanes.offered[lane] = 0
+            now = self._clock.now().mono
+            if self._answered_at is None or now - self._answered_at > _RESTATE_AFTER_S:
+                await self._on_back()
             await until_first_ends(
-                self._listen(client, backoff),
+                self._listen(client, lost),
                 self._heartbeat(client, session),
-                self._watch(),
+                self._watch(client),
                 *(self._send_lane(client, lane) for lane in ORDER),
             )
+
+    def _topics(self) -> list[tuple[str, int]]:
+        return [(down(self._gateway, Down.ACK), 0), (down(self._gateway, Down.COMMAND), 1)]
 
     async def _publish_status(self, client: aiomqtt.Client, kind: StatusKind, session: str) -> None:
         status = encode(await self._status(kind, session))
@@ -162,19 +180,35 @@ class Uplink:
             await asyncio.sleep(self._heartbeat_s * self._rng.uniform(0.9, 1.1))
             await self._publish_status(client, StatusKind.HEARTBEAT, session)
 
-    async def _watch(self) -> None:
-        """Leave a link that takes messages and never answers."""
+    async def _watch(self, client: aiomqtt.Client) -> None:
+        """Ask the broker itself whether the link lives whenever the cloud has not answered an alarm (or, more
+        patiently, telemetry) in time; leave a link that takes messages and never answers, or whose spool begins anew.
+        """
+        probed_at = 0.0
         epoch = self._spool.epoch
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(_WATCH_S)
             if self._spool.epoch != epoch:
-                raise aiomqtt.MqttError("the spool has begun a new epoch; connecting anew")
+                raise LinkLostError(Cause.LOST, "the spool has begun a new epoch; connecting anew")
+            now = self.moved_at = self._clock.now().mono
+            if self.lanes.doubtful(now, self._config.alarm_answer_s) and now - probed_at >= self._config.alarm_answer_s:
+                probed_at = now
+                await self._probe(client)
             since = self.lanes.unacknowledged_since
-            if since is not None and self._clock.now().mono - since > _DEAF_AFTER * self._config.resend_after_s:
+            if since is not None and now - since > _DEAF_AFTER * self._config.resend_after_s:
                 self.counts["deaf"] += 1
                 if self._acked_this_session:
-                    raise aiomqtt.MqttError("no acknowledgement from the cloud; connecting anew")
+                    raise LinkLostError(Cause.LOST, "no acknowledgement from the cloud; connecting anew")
                 self.lanes.unacknowledged_since = None
+
+    async def _probe(self, client: aiomqtt.Client) -> None:
+        """A subscription we hold already costs the cloud nothing, and the broker must answer it."""
+        self.counts["probed"] += 1
+        try:
+            await subscribe(client, self._topics()[:1], self._config.probe_s)
+        except aiomqtt.MqttError as error:
+            self.counts["half_open"] += 1
+            raise LinkLostError(Cause.HALF_OPEN, f"the broker does not answer: {error}") from error
 
     async def _send_lane(self, client: aiomqtt.Client, lane: Lane) -> None:
         topic = up(self._gateway, Up.ALARM if lane is Lane.ALARM else Up.TELEMETRY)
@@ -190,21 +224,35 @@ class Uplink:
                     continue
                 self.lanes.sent(lane, seq, self._clock.now().mono)
                 self.counts[f"sent_{lane}"] += 1
-                await client.publish(topic, body, qos=1)
+                await self._publish(client, topic, body)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_S):
+                async with asyncio.timeout(self.lanes.wait_s(lane, self._clock.now().mono, _POLL_S)):
                     await self._wake[lane].wait()
+
+    async def _publish(self, client: aiomqtt.Client, topic: str, body: bytes) -> None:
+        """At QoS 1 the broker itself must answer; one that does not is no longer there."""
+        try:
+            await client.publish(topic, body, qos=1, timeout=self._config.alarm_answer_s + self._config.probe_s)
+        except aiomqtt.MqttCodeError:
+            raise
+        except aiomqtt.MqttError as error:
+            self.counts["half_open"] += 1
+            raise LinkLostError(Cause.HALF_OPEN, f"the broker does not take messages: {error}") from error
 
     async def _listen(self, client: aiomqtt.Client, backoff: Backoff) -> None:
         ack_topic = down(self._gateway, Down.ACK)
         async for message in client.messages:
             payload = message.payload if isinstance(message.payload, bytes) else b""
             try:
+                self._answered_at = self._clock.now().mono
                 if str(message.topic) == ack_topic:
                     await self._settle(decode_ack(payload))
+                    if not self._acked_this_session:
+                        await self._on_reached()
                     self._acked_this_session = True
                     backoff.succeeded()
                 else:
+                    await self._on_reached()
                     await self._command(client, decode_command(payload))
             except ProtocolError as error:
                 self.counts[f"refused_{error.reason}"] += 1
@@ -227,4 +275,5 @@ class Uplink:
 
     async def _command(self, client: aiomqtt.Client, command: Command) -> None:
         reply = await self._on_command(command)
-        await client.publish(up(self._gateway, Up.REPLY), encode(reply), qos=1)
+        if reply is not None:
+            await client.publish(up(self._gateway, Up.REPLY), encode(reply), qos=1)

@@ -117,6 +117,10 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
     "command-send-again": (wire.SendAgain(1, "c-2", T, EPOCH, wire.Lane.BACKLOG, 3, 9), wire.decode_command),
     "command-test-alarm": (wire.TestAlarm(1, "c-3", T), wire.decode_command),
     "command-silence": (wire.Silence(1, "c-4", T, ALARM), wire.decode_command),
+    "command-config": (
+        wire.Configure(1, "c-5", T, 7, {"alarms": {"question_s": 20}, "log_level": "info"}, 600.0),
+        wire.decode_command,
+    ),
     "reply": (wire.Reply(1, "c-1", T, wire.ReplyStatus.DONE, "7 messages"), wire.decode_reply),
     "say": (wire.Say(1, "s-1", "are_you_ok", "zh", "您还好吗？", "loud", 10.0), wire.decode_say),
 }

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be told to be slow."""
+"""A TCP proxy that can be told to be slow, to refuse, or to let its connections go dead without a word."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ class SlowProxy:
         self.delay_s = 0.0
         self.refuses = False
         """While set, every connection is closed at once."""
+        self._frozen: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
         self._closed = False
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
+
+    def freeze(self) -> None:
+        """Make every present connection half open: both ends stay up, nothing passes any more."""
+        self._frozen |= self._open
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -57,7 +62,8 @@ class SlowProxy:
             while data := source.recv(65_536):
                 if delayed and self.delay_s:
                     time.sleep(self.delay_s)
-                sink.sendall(data)
+                if source not in self._frozen:
+                    sink.sendall(data)
         except OSError:
             pass
         finally:

@@ -47,7 +47,7 @@ def gateway(tmp_path: Path, machine: Machine) -> Iterator[Gateway]:
             "devices": [{"id": "oxi", "role": "oximeter"}],
         }
     )
-    gateway = wire(config, KeptClock(tmp_path / "last-time", machine))
+    gateway = wire(config, clock=KeptClock(tmp_path / "last-time", machine))
     yield gateway
     gateway.executor.shutdown()
     gateway.spool.close()

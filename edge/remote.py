@@ -1,0 +1,220 @@
+"""Configuration sent by the cloud: validated whole, kept in one file replaced atomically, rolled back by itself.
+
+Theory of operation. The local file is never written. What the cloud sends is an overlay of some sections, with a
+version. One file beside the spool says which overlay is in force, which was before it, and whether the present one is
+on trial. A trial ends well when the cloud answers on a connection made with it; it ends badly when `confirm_s` pass
+without that, or after three starts of the process without it (a configuration that kills the gateway gets no further).
+The command stays unanswered during the trial, so the cloud sends it again, and that finds the outcome.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from edge.clock import Clock
+from edge.config import ConfigError, GatewayConfig, load
+from protocols.wire import Configure, Reply, ReplyStatus
+
+log = structlog.get_logger()
+
+STATE_NAME = "remote-config.json"
+SETTABLE = frozenset({"alarms", "telemetry", "uplink", "fallback", "status", "devices", "log_level"})
+"""What the cloud may set. Never: identity, brokers, spool, metrics."""
+_NEVER_ENDS = ("_file", "_dir", "_url")
+"""Keys ending so name credentials or places where data goes; they are the installer's."""
+_MOST_STARTS = 3
+
+
+class Overlay(msgspec.Struct, frozen=True):
+    """What one version sets."""
+
+    version: int
+    settings: dict[str, Any]
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """The version in force is being tried since `since` (Unix seconds); `starts` counts starts of the process."""
+
+    command_id: str
+    since: float
+    confirm_s: float
+    starts: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of the last command."""
+
+    command_id: str
+    version: int
+    done: bool
+    detail: str
+
+
+class RemoteState(msgspec.Struct, frozen=True):
+    """The whole file."""
+
+    current: Overlay | None = None
+    previous: Overlay | None = None
+    trial: Trial | None = None
+    last: Outcome | None = None
+
+
+def forbidden(settings: Mapping[str, Any]) -> list[str]:
+    """Keys in `settings` that the cloud may not set, as dotted names."""
+    found = [section for section in settings if section not in SETTABLE]
+    pending = [(name, value) for name, value in settings.items() if name in SETTABLE]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            pending += [(f"{name}.{i}", inner) for i, inner in enumerate(value)]
+        if name.endswith(_NEVER_ENDS):
+            found.append(name)
+    return sorted(found)
+
+
+def rolled_back(state: RemoteState, why: str) -> RemoteState:
+    """The state after a trial that failed."""
+    assert state.trial is not None
+    assert state.current is not None
+    words = f"version {state.current.version} rolled back: {why}"
+    return RemoteState(state.previous, None, None, Outcome(state.trial.command_id, state.current.version, False, words))
+
+
+class RemoteConfig:
+    """Owns the state file; `reload` is asked for whenever another configuration is in force."""
+
+    def __init__(self, local: Path, state_file: Path, clock: Clock, reload: Callable[[], None]) -> None:
+        self._local = local
+        self._file = state_file
+        self._clock = clock
+        self._reload = reload
+        self.state = _read(state_file)
+        self._tried_from = clock.now().mono
+        self._reload_due = False
+
+    def starting(self) -> GatewayConfig:
+        """The configuration to start with: an overlay that was tried too often or cannot be used any more steps back.
+
+        Raises ConfigError if the local file itself is wrong.
+        """
+        trial = self.state.trial
+        if trial is not None and trial.starts >= _MOST_STARTS:
+            self._save(rolled_back(self.state, f"not confirmed in {trial.starts} starts"))
+        elif trial is not None:
+            self._save(
+                msgspec.structs.replace(self.state, trial=msgspec.structs.replace(trial, starts=trial.starts + 1))
+            )
+        return self.present()
+
+    def present(self) -> GatewayConfig:
+        """The local file with the overlay in force. Raises ConfigError if the local file itself is wrong."""
+        while self.state.current is not None:
+            try:
+                return load(self._local, self.state.current.settings)
+            except ConfigError as error:
+                load(self._local)
+                log.critical("remote_config_unusable", version=self.state.current.version, error=str(error))
+                unusable = msgspec.structs.replace(self.state, current=self.state.previous, previous=None, trial=None)
+                self._save(rolled_back(self.state, str(error)) if self.state.trial else unusable)
+        return load(self._local)
+
+    def apply(self, command: Configure) -> Reply | None:
+        """Judge a command and begin its trial; None while the outcome is open. Raises OSError."""
+        state, last = self.state, self.state.last
+        if last is not None and last.command_id == command.id:
+            return self._reply(command, last.done, last.detail)
+        if state.trial is not None:
+            if state.trial.command_id == command.id:
+                return None
+            return self._reply(command, False, "another version is being tried")
+        if state.current is not None and command.version <= state.current.version:
+            return self._reply(command, False, f"version {state.current.version} is in force")
+        names = forbidden(command.settings)
+        if names:
+            return self._reply(command, False, f"the cloud may not set {', '.join(names)}")
+        try:
+            load(self._local, command.settings)
+        except ConfigError as error:
+            return self._reply(command, False, str(error))
+        now = self._clock.now()
+        trial = Trial(command.id, now.wall, command.confirm_s)
+        self._save(RemoteState(Overlay(command.version, command.settings), state.current, trial, last))
+        self._reload_due = True
+        log.info("remote_config_trying", version=command.version, confirm_s=command.confirm_s)
+        self._reload()
+        return None
+
+    def restarted(self) -> None:
+        """The gateway begins to run with the configuration in force: the time of a trial counts from here."""
+        self._tried_from = self._clock.now().mono
+        self._reload_due = False
+
+    async def reached(self) -> None:
+        """The cloud has answered on the present configuration: a trial has ended well."""
+        state = self.state
+        if state.trial is None or state.current is None or self._reload_due:
+            return
+        version = state.current.version
+        outcome = Outcome(state.trial.command_id, version, True, f"version {version} in force")
+        self._save(msgspec.structs.replace(state, trial=None, last=outcome))
+        log.info("remote_config_confirmed", version=version)
+
+    async def tick(self) -> None:
+        """Roll back what the cloud was not reached with."""
+        trial = self.state.trial
+        if trial is None or self._reload_due:
+            return
+        if self._clock.now().mono - self._tried_from > trial.confirm_s:
+            self._save(rolled_back(self.state, f"the cloud was not reached within {trial.confirm_s:.0f} s"))
+            log.error("remote_config_rolled_back", why="cloud_not_reached")
+            self._reload()
+
+    def describe(self) -> dict[str, Any]:
+        """For the status: version in force (None: the local file alone), whether on trial, the last outcome."""
+        state = self.state
+        return {
+            "version": state.current.version if state.current else None,
+            "trying_since": state.trial.since if state.trial else None,
+            "last": msgspec.to_builtins(state.last),
+        }
+
+    def _reply(self, command: Configure, done: bool, detail: str) -> Reply:
+        status = ReplyStatus.DONE if done else ReplyStatus.REFUSED
+        return Reply(v=1, id=command.id, at=self._clock.now().wall, status=status, detail=detail[:500])
+
+    def _save(self, state: RemoteState) -> None:
+        write_whole(self._file, msgspec.json.encode(state))
+        self.state = state
+
+
+def write_whole(path: Path, body: bytes) -> None:
+    """Replace a file so that a power cut leaves the old or the new one, never a part. Raises OSError."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as out:
+        out.write(body)
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path) -> RemoteState:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RemoteState)
+    except FileNotFoundError:
+        return RemoteState()
+    except (OSError, msgspec.DecodeError) as error:
+        log.critical("remote_config_unreadable", file=str(path), error=str(error))
+        return RemoteState()
