@@ -62,7 +62,7 @@ class Story:
         self._wait("event stream opens", lambda: bool(self.stream), 10)
         time.sleep(_WARM_UP_S)
         self._fall()
-        self._hop("home asks the resident", lambda: self._heard("are_you_ok"), 15)
+        self._hop("home asks the resident", lambda: self._heard("fall_question"), 15)
         incident = self._incident(api)
         message = self._sms(people.FAMILY_PHONE)
         self.measured["raised → phone"] = message["at"] - incident["alarms"][0]["raised_at"]

@@ -18,7 +18,7 @@ from tests.support.servers import InfluxServer, create_database
 
 HOPS = {"impact → pending at the cloud", "pending → raised", "raised → console", "raised → phone"}
 PHRASES = (
-    "are_you_ok",
+    "fall_question",
     "alarm_raised",
     "help_received",
     "operator_claimed",
