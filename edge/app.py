@@ -114,6 +114,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         say=lambda speak: home.say(speak),
         watch=watch,
         max_records=config.telemetry.max_records,
+        wait_for_time_s=config.clock.wait_for_time_s,
     )
     own_health = health.Health(devices, spool, executor, pipeline, clock, config.gateway.data_dir)
     home = HomeLink(

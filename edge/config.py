@@ -92,6 +92,13 @@ class ProvisioningSection(Section):
     """Authority of the address, where the system does not know it."""
 
 
+class ClockSection(Section):
+    """What a start without a synchronised clock does."""
+
+    wait_for_time_s: Annotated[float, Field(ge=0, le=3600)] = 300.0
+    """How long readings wait on flash for the time, to be moved once; 0 where the machine's clock keeps it (an RTC)."""
+
+
 class MetricsSection(Section):
     """Prometheus; port 0 turns it off."""
 
@@ -172,6 +179,7 @@ class GatewayConfig(Section):
     uplink: UplinkSection = UplinkSection()
     fallback: FallbackSection = FallbackSection()
     provisioning: ProvisioningSection = ProvisioningSection()
+    clock: ClockSection = ClockSection()
     metrics: MetricsSection = MetricsSection()
     status: StatusSection = StatusSection()
     dialects: DialectsSection = DialectsSection()

@@ -30,8 +30,6 @@ log = structlog.get_logger()
 
 _KEPT_IN_MEMORY = 50_000
 """Readings held while the spool takes none; what does not fit is counted."""
-_HOLD_S = 300.0
-"""How long readings wait for the time after a start without it; then they go as `unsynced`."""
 _HOUSE_EVERY_S = 60.0
 _NEWEST_LIMIT = 2_000
 """Devices times metrics of one home whose newest value is known."""
@@ -55,6 +53,7 @@ class Pipeline:
         say: Callable[[Speak], None],
         watch: Callable[[Alarm, int | None], None],
         max_records: int,
+        wait_for_time_s: float,
     ) -> None:
         self.sources = sources
         self.supervisor = supervisor
@@ -68,6 +67,7 @@ class Pipeline:
         self._say = say
         self._watch = watch
         self._max_records = max_records
+        self._wait_for_time_s = wait_for_time_s
         self._readings: list[Reading] = []
         self._newest: dict[tuple[str, str], Reading] = {}
         self.rejected: Counter[tuple[str, str]] = Counter()
@@ -200,8 +200,8 @@ class Pipeline:
     async def close_batches(self) -> int:
         """Turn the readings on flash into batches; returns how many.
 
-        While the time is not known they wait for it, at most `_HOLD_S`; then their stamps are moved, once, and are
-        final in the batch before anything of it is sent.
+        While the time is not known they wait for it, at most `wait_for_time_s`; then their stamps are moved, once, and
+        are final in the batch before anything of it is sent.
         """
         made = 0
         try:
@@ -238,7 +238,7 @@ class Pipeline:
     def _held_long_enough(self) -> bool:
         now = self._clock.now().mono
         self._holding_since = now if self._holding_since is None else self._holding_since
-        return now - self._holding_since > _HOLD_S
+        return now - self._holding_since >= self._wait_for_time_s
 
     async def _keep_house(self) -> None:
         now = self._clock.now()

@@ -229,6 +229,8 @@ batch_interval_s = 2
 heartbeat_s = 20
 [uplink]
 backoff_limit_s = 5
+[clock]
+wait_for_time_s = 0
 [metrics]
 port = {self.ports["gateway_metrics"]}
 {gateway_devices()}"""

@@ -24,6 +24,8 @@ port = {home}
 host = "127.0.0.1"
 port = {cloud}
 tls = false
+[clock]
+wait_for_time_s = 0
 [metrics]
 port = 0
 [[devices]]

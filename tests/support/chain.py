@@ -144,6 +144,8 @@ backoff_limit_s = 1
 keepalive_s = 4
 [status]
 heartbeat_s = 5
+[clock]
+wait_for_time_s = 0
 [metrics]
 port = 0
 {DEVICES}"""

@@ -49,6 +49,8 @@ port = {cloud}
 tls = false
 [telemetry]
 batch_interval_s = 1
+[clock]
+wait_for_time_s = 0
 [metrics]
 port = 0
 [[devices]]
