@@ -91,7 +91,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         await pipeline.apply(alarms.told(alarm_id, whom))
 
     fallback = FallbackSms(config.fallback, config.gateway.id, clock, told)
-    watch, settled = _watch_alarms(spool, fallback)
+    watch, settled = watch_alarms(spool, fallback)
     detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config))
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
@@ -203,7 +203,7 @@ def _profile(config: GatewayConfig) -> RoutineProfile:
     )
 
 
-def _watch_alarms(
+def watch_alarms(
     spool: Spool, fallback: FallbackSms
 ) -> tuple[Callable[[Alarm, int | None], None], Callable[[Lane, list[tuple[int, int]]], None]]:
     """What tells the fallback of stored and of acknowledged alarms; those still in the spool are watched at once."""
@@ -223,7 +223,9 @@ def _watch_alarms(
     def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
         if lane is Lane.ALARM:
             done = [seq for seq in sent_as if any(a <= seq <= b for a, b in ranges)]
-            fallback.waiting.settled([sent_as.pop(seq) for seq in done])
+            taken = {sent_as.pop(seq) for seq in done}
+            # An answer to the question's event is none to the raise that followed it.
+            fallback.waiting.settled(taken - set(sent_as.values()))
 
     return watch, settled
 

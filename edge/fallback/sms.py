@@ -12,14 +12,17 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import httpx
 import structlog
 
 from edge.alarm_config import FallbackSection
 from edge.clock import Clock
 from edge.config import read_secret
 from protocols.wire import AlarmState, TellOutcome, Told
+
+if TYPE_CHECKING:
+    import httpx
 
 log = structlog.get_logger()
 
@@ -77,6 +80,8 @@ class FallbackSms:
         """Send what is due, until cancelled."""
         if self._config.sms_url is None or self._config.secret_file is None:
             return
+        import httpx  # only a gateway with this fallback pays for it
+
         key = base64.b64decode(read_secret(self._config.secret_file).removeprefix("whsec_"))
         async with httpx.AsyncClient(timeout=10, follow_redirects=False) as client:
             while True:
@@ -89,6 +94,8 @@ class FallbackSms:
                         await self._on_told(alarm_id, Told(f"…{phone[-4:]}", "http_sms", at, outcome))
 
     async def _send(self, client: httpx.AsyncClient, key: bytes, alarm_id: str, phone: str) -> TellOutcome:
+        import httpx
+
         message_id = f"{alarm_id}-{hashlib.sha256(phone.encode()).hexdigest()[:8]}"
         text = f"【安居】家中设备 {self._gateway} 发出求助，平台暂时无法连接，请马上联系家人。"
         body = json.dumps({"type": "sms.send", "data": {"message_id": message_id, "to": phone, "text": text}})

@@ -6,15 +6,19 @@ import asyncio
 import base64
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from standardwebhooks import Webhook
 
 from edge.alarm_config import FallbackSection
+from edge.alarms import Alarm
+from edge.app import watch_alarms
 from edge.clock import SystemClock
 from edge.fallback.sms import FallbackSms, Waiting
-from protocols.wire import AlarmState, TellOutcome, Told
+from edge.spool.store import Spool
+from protocols.wire import AlarmKind, AlarmState, Lane, Priority, TellOutcome, Told
 
 
 def test_each_late_alarm_is_due_once() -> None:
@@ -77,3 +81,24 @@ async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
     for headers, body in got:
         Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
     assert sorted(json.loads(body)["data"]["to"] for _, body in got) == ["10000000001", "10000000002"]
+
+
+def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
+    """The cloud takes the pending event late, after the home has raised the alarm: the raise is still watched."""
+
+    async def nobody(_alarm_id: str, _told: Told) -> None:
+        raise AssertionError("nothing is sent here")
+
+    fallback = FallbackSms(FallbackSection(), "gw-1", SystemClock(), nobody)
+    spool = Spool(tmp_path / "spool.db", 1_000_000)
+    try:
+        watch, settled = watch_alarms(spool, fallback)
+        pending = Alarm("a", AlarmKind.FALL, Priority.HIGH, AlarmState.PENDING, 1.0, 1.0, "impact", "wrist")
+        watch(pending, 5)
+        watch(replace(pending, state=AlarmState.RAISED), 6)
+        settled(Lane.ALARM, [(5, 5)])
+        assert set(fallback.waiting.since) == {"a"}
+        settled(Lane.ALARM, [(6, 6)])
+        assert fallback.waiting.since == {}
+    finally:
+        spool.close()
