@@ -1,6 +1,6 @@
 """Anything without a rule: how unusual each value of a series is, in one pass, with constant memory and no settings.
 
-Theory of operation. Five figures are made of every value: the error of the best of several one-step predictions, the
+Theory of operation. Six figures are made of every value: the error of the best of several one-step predictions, the
 same against the season, the shift of the mean over a short and a longer stretch, the change of the spread (up, or down
 to a flat line), and the distance of the last stretch to its nearest past. Each figure is judged only against its own
 past (TailProbability), so no figure needs a threshold and units do not matter. The rarest figure decides.
