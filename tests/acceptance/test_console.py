@@ -209,7 +209,7 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
     words = {
         "area_outage:lianhua": {"zh": "片区断线 · 莲花", "en": "Area offline · Lianhua"},
         "alarm_rejected": {"zh": "报警无法读取", "en": "Alarm unreadable"},
-        "sensor_battery:door-1": {"zh": "传感器电量低 · door-1", "en": "Sensor battery empty · door-1"},
+        "sensor_battery:door-1": {"zh": "传感器电量耗尽 · door-1", "en": "Sensor battery empty · door-1"},
     }
     opened = [cause for cause in words if not cause.startswith("area_outage")]
     homes = {cause: "h-demo" if cause.startswith("sensor") else "h-n001" for cause in opened}
