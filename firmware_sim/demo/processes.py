@@ -76,7 +76,7 @@ def _tail(path: Path) -> str:
         return ""
 
 
-def wait_until(what: str, ready: Callable[[], bool], processes: Processes, timeout_s: float = 30.0) -> None:
+def wait_until(what: str, ready: Callable[[], bool], processes: Processes, timeout_s: float = 90.0) -> None:
     """Ask again and again. Raises DemoError after `timeout_s`, or when a process ends meanwhile."""
     end = time.monotonic() + timeout_s
     while not ready():

@@ -57,7 +57,7 @@ class District:
         command = [sys.executable, "-m", "cloud.cli", "run", "api", "--config", str(self.folder / "cloud.toml")]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
-            wait_for_port(self.api_port, 30)
+            wait_for_port(self.api_port)
             yield
         finally:
             process.send_signal(signal.SIGTERM)

@@ -101,7 +101,7 @@ class Rig:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | environment
             )
 
-    def wait_client(self, name: str, count: int = 1, timeout_s: float = 30.0) -> None:
+    def wait_client(self, name: str, count: int = 1, timeout_s: float = 90.0) -> None:
         """Return once so many clients whose id holds `name` have connected and had time to subscribe."""
         end = time.monotonic() + timeout_s
         while sum(name in x for x in self._broker_log() if "New client connected" in x) < count:

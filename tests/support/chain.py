@@ -49,7 +49,7 @@ role = "speaker"
 """
 
 
-def wait_for(what: str, found: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+def wait_for(what: str, found: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Ask until the answer is true; returns it. Raises TimeoutError naming `what`."""
     end = time.monotonic() + timeout_s
     while True:
@@ -157,9 +157,9 @@ port = 0
         for name in names or tuple(self.commands):
             self.spawn(name)
             if name in self.ports:
-                wait_for_port(self.ports[name], 20)
+                wait_for_port(self.ports[name])
             if name == "cloud":
-                wait_for_port(self.ports["api"], 30)
+                wait_for_port(self.ports["api"])
 
     def spawn(self, name: str) -> None:
         """Start one without waiting for it."""

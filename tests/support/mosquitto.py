@@ -17,7 +17,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, timeout_s: float = 10.0) -> None:
+def wait_for_port(port: int, timeout_s: float = 60.0) -> None:
     """Return once something listens on `port`; raises TimeoutError."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

@@ -47,7 +47,7 @@ def postgres(folder: Path) -> Iterator[int]:
     command += ["-c", f"unix_socket_directories={data}", "-c", "fsync=off"]
     process = subprocess.Popen(command, user=user, cwd="/", **silent)  # type: ignore[call-overload]
     try:
-        wait_for_port(port, 20)
+        wait_for_port(port)
         _wait_for_postgres(port)
         yield port
     finally:
@@ -56,7 +56,7 @@ def postgres(folder: Path) -> Iterator[int]:
 
 
 def _wait_for_postgres(port: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             psycopg.connect(host="127.0.0.1", port=port, user="anju", dbname="postgres").close()
@@ -124,7 +124,7 @@ class InfluxServer:
         ]
         silent = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=silent, stderr=silent, env=os.environ | {name: value})
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 if httpx.get(f"{self.url}/ping", trust_env=False).status_code == 204:
@@ -152,7 +152,7 @@ class Influx2Server:
         command += ["--reporting-disabled", "--log-level", "error"]
         silent = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=silent, stderr=silent, env={**os.environ, "HOME": str(folder)})
-        wait_for_port(self.port, 60)
+        wait_for_port(self.port)
         body = {"username": "admin", "password": "only-for-tests", "org": "anju", "bucket": "first"}
         self._set_up(body | {"token": "test-token"})
 
