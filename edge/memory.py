@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 import structlog
 
 from edge.detectors.facade import Detectors
+from edge.files import write_whole
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class DetectorMemory:
             self.counts["unchanged"] += 1
             return True
         try:
-            _replace(self._path, body)
+            write_whole(self._path, body)
         except OSError as error:
             self.counts["not_saved"] += 1
             log.warning("detector_states_not_saved", path=str(self._path), error=str(error))
@@ -79,7 +79,7 @@ class DetectorMemory:
 
     def _put_aside(self, body: bytes) -> None:
         try:
-            _replace(self._aside, body)
+            write_whole(self._aside, body)
         except OSError as error:
             log.warning("detector_states_not_put_aside", path=str(self._aside), error=str(error))
 
@@ -91,17 +91,3 @@ def _parsed(body: bytes) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
-
-
-def _replace(path: Path, body: bytes) -> None:
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

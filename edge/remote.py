@@ -9,7 +9,6 @@ The command stays unanswered during the trial, so the cloud sends it again, and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import structlog
 
 from edge.clock import Clock
 from edge.config import ConfigError, GatewayConfig, load
+from edge.files import write_whole
 from protocols.wire import Configure, Reply, ReplyStatus
 
 log = structlog.get_logger()
@@ -193,21 +193,6 @@ class RemoteConfig:
     def _save(self, state: RemoteState) -> None:
         write_whole(self._file, msgspec.json.encode(state))
         self.state = state
-
-
-def write_whole(path: Path, body: bytes) -> None:
-    """Replace a file so that a power cut leaves the old or the new one, never a part. Raises OSError."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as out:
-        out.write(body)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read(path: Path) -> RemoteState:
