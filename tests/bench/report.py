@@ -16,9 +16,12 @@ from typing import Any
 
 import psutil
 
+from tests.support.ending import end_on_sigterm
+
 
 def parser(name: str, description: str, *, runs: int = 3) -> argparse.ArgumentParser:
-    """Arguments that every benchmark takes."""
+    """Arguments that every benchmark takes; from now on SIGTERM stops its servers too."""
+    end_on_sigterm()
     made = argparse.ArgumentParser(prog=f"scripts/bench {name}", description=description)
     made.add_argument("--runs", type=int, default=runs, help=f"runs to take the median of (default {runs})")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")

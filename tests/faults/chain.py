@@ -28,6 +28,7 @@ from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.devices import Wearable, pack
 from firmware_sim.signals import Activity, Body
 from tests.support.chain import Chain, all_accepted, leave, running_chain, wait_for
+from tests.support.ending import end_on_sigterm
 
 TARGETS = ("gw-demo", "cloud", "cloud-broker", "home-broker-gw-demo")
 _PLAY_S = 4.8
@@ -213,6 +214,7 @@ def run(rounds: int, seed: int, folder: Path) -> Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `scripts/faults chain`; the exit code is 1 if anything was lost or doubled."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="scripts/faults chain", description="kill -9 at random moments of a replay")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="round i uses seed + i")

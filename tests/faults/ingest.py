@@ -35,6 +35,7 @@ from firmware_sim.fleet import batches
 from firmware_sim.fleet.registry import gateway_name
 from tests.bench.publisher import publish_all
 from tests.bench.rig import Rig, rig
+from tests.support.ending import end_on_sigterm
 from tests.support.proxy import SlowProxy
 
 HOMES = 60
@@ -359,6 +360,7 @@ def _small_disk(folder: Path) -> Path | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `scripts/faults ingest`; the exit code is 1 if anything was lost, doubled or wrongly refused."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="scripts/faults ingest", description="break ingest while a fleet sends")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="round i uses seed + i")

@@ -28,6 +28,7 @@ from protocols.errors import ProtocolError
 from protocols.senml import resolve
 from protocols.wire import Lane, decode_alarm, decode_telemetry
 from tests.faults.disk import Disk, Operation, Said, recording
+from tests.support.ending import end_on_sigterm
 from tests.support.spool import T, alarm_id, make_alarm
 
 _TRACED = (
@@ -157,6 +158,7 @@ def run(states: int, seed: int, folder: Path, steps: int = 120) -> Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `scripts/faults power`; the exit code is 1 if anything was lost, doubled or unreadable."""
+    end_on_sigterm()
     parser = argparse.ArgumentParser(prog="scripts/faults power", description="power cuts at random file operations")
     parser.add_argument("--states", "--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
