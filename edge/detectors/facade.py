@@ -18,6 +18,7 @@ from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFram
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
 from edge.detectors.routine import RoutineDetector, RoutineProfile
+from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import Device, DeviceRole, Reading, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -179,7 +180,10 @@ def _failure(listed: Listed, now: float) -> Detection:
 def build(devices: Iterable[Device], *, spo2_scale_2: bool = False, routine: RoutineProfile | None = None) -> Detectors:
     """The detectors a home with these devices needs; without a profile nobody watches its routine."""
     devices = tuple(devices)
-    rhythm = [] if routine is None else [Listed("routine", partial(RoutineDetector, devices, routine))]
+    rhythm: list[Listed] = []
+    if routine is not None:
+        rhythm.append(Listed("routine", partial(RoutineDetector, devices, routine)))
+        rhythm.append(Listed("trends", partial(TrendDetector, routine.zone)))
     worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
     return Detectors(
         [

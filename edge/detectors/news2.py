@@ -5,6 +5,7 @@ missing.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,17 +68,29 @@ class Score:
         return risk(self.low, self.has_three)
 
 
-_Steps = tuple[tuple[float, int], ...]
-"""(highest value, score) in ascending order; the last one has no upper end."""
+class _Chart:
+    """One row of the chart: the score up to and including each edge, and above the last one."""
 
-_INF = math.inf
-_RESPIRATION: _Steps = ((8, 3), (11, 1), (20, 0), (24, 2), (_INF, 3))
-_SPO2_SCALE_1: _Steps = ((91, 3), (93, 2), (95, 1), (_INF, 0))
-_SPO2_SCALE_2_AIR: _Steps = ((83, 3), (85, 2), (87, 1), (_INF, 0))
-_SPO2_SCALE_2_OXYGEN: _Steps = ((83, 3), (85, 2), (87, 1), (92, 0), (94, 1), (96, 2), (_INF, 3))
-_SYSTOLIC: _Steps = ((90, 3), (100, 2), (110, 1), (219, 0), (_INF, 3))
-_PULSE: _Steps = ((40, 3), (50, 1), (90, 0), (110, 1), (130, 2), (_INF, 3))
-_TEMPERATURE_TENTHS: _Steps = ((350, 3), (360, 1), (380, 0), (390, 1), (_INF, 2))
+    __slots__ = ("_edges", "_scores", "_unknown")
+
+    def __init__(self, edges: tuple[int, ...], scores: tuple[int, ...]) -> None:
+        self._edges, self._scores = edges, [(score, score) for score in scores]
+        self._unknown = (min(scores), max(scores))
+
+    def range(self, value: float | None) -> tuple[int, int]:
+        """Least and highest score of a value (rounded half up); of a missing one, all it could have."""
+        if value is None:
+            return self._unknown
+        return self._scores[bisect_left(self._edges, math.floor(round(value, 6) + 0.5))]
+
+
+_RESPIRATION = _Chart((8, 11, 20, 24), (3, 1, 0, 2, 3))
+_SPO2_SCALE_1 = _Chart((91, 93, 95), (3, 2, 1, 0))
+_SPO2_SCALE_2_AIR = _Chart((83, 85, 87), (3, 2, 1, 0))
+_SPO2_SCALE_2_OXYGEN = _Chart((83, 85, 87, 92, 94, 96), (3, 2, 1, 0, 1, 2, 3))
+_SYSTOLIC = _Chart((90, 100, 110, 219), (3, 2, 1, 0, 3))
+_PULSE = _Chart((40, 50, 90, 110, 130), (3, 1, 0, 1, 2, 3))
+_TEMPERATURE_TENTHS = _Chart((350, 360, 380, 390), (3, 1, 0, 1, 2))
 
 
 def risk(total: int, has_three: bool) -> Risk:
@@ -91,16 +104,35 @@ def risk(total: int, has_three: bool) -> Risk:
 
 def score(observation: Observation) -> Score:
     """Score an observation; a missing sign counts with every score it could have, never as 0."""
-    airs = (observation.oxygen,) if observation.oxygen is not None else (False, True)
-    totals: list[tuple[int, int]] = []
-    signs: dict[Sign, tuple[int, int]] = {}
-    for oxygen in airs:
-        ranges = _score_given_oxygen(observation, oxygen)
-        totals.append((sum(low for low, _ in ranges.values()), sum(high for _, high in ranges.values())))
-        for sign, (low, high) in ranges.items():
-            before = signs.get(sign, (low, high))
-            signs[sign] = (min(low, before[0]), max(high, before[1]))
-    return Score(min(low for low, _ in totals), max(high for _, high in totals), signs, _missing(observation))
+    oxygen, saturation = observation.oxygen, observation.spo2
+    tenths = None if observation.temperature is None else observation.temperature * 10
+    signs = {
+        Sign.RESPIRATION: _RESPIRATION.range(observation.respiration),
+        Sign.SPO2: _SPO2_SCALE_1.range(saturation),
+        Sign.OXYGEN: (0, 2) if oxygen is None else (2, 2) if oxygen else (0, 0),
+        Sign.SYSTOLIC: _SYSTOLIC.range(observation.systolic),
+        Sign.PULSE: _PULSE.range(observation.pulse),
+        Sign.CONSCIOUSNESS: _consciousness(observation.consciousness),
+        Sign.TEMPERATURE: _TEMPERATURE_TENTHS.range(tenths),
+    }
+    both = signs[Sign.SPO2][0] + signs[Sign.OXYGEN][0], signs[Sign.SPO2][1] + signs[Sign.OXYGEN][1]
+    if observation.scale2:
+        signs[Sign.SPO2], both = _on_scale_2(saturation, oxygen)
+    rest = [span for sign, span in signs.items() if sign not in (Sign.SPO2, Sign.OXYGEN)]
+    low, high = both[0] + sum(a for a, _ in rest), both[1] + sum(b for _, b in rest)
+    return Score(low, high, signs, _missing(observation))
+
+
+def _on_scale_2(saturation: float | None, oxygen: bool | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Ranges of the saturation alone and of both together: here oxygen decides what a saturation is worth, so that
+    both cannot be at their best at once.
+    """
+    air, given = _SPO2_SCALE_2_AIR.range(saturation), _SPO2_SCALE_2_OXYGEN.range(saturation)
+    if oxygen is not None:
+        alone = given if oxygen else air
+        return alone, (alone[0] + 2 * oxygen, alone[1] + 2 * oxygen)
+    both = min(air[0], given[0] + 2), max(air[1], given[1] + 2)
+    return (min(air[0], given[0]), max(air[1], given[1])), both
 
 
 def _missing(observation: Observation) -> tuple[Sign, ...]:
@@ -114,31 +146,6 @@ def _missing(observation: Observation) -> tuple[Sign, ...]:
         Sign.TEMPERATURE: observation.temperature,
     }
     return tuple(sign for sign, value in values.items() if value is None)
-
-
-def _score_given_oxygen(observation: Observation, oxygen: bool) -> dict[Sign, tuple[int, int]]:
-    spo2 = _SPO2_SCALE_1
-    if observation.scale2:
-        spo2 = _SPO2_SCALE_2_OXYGEN if oxygen else _SPO2_SCALE_2_AIR
-    supply = 2 if oxygen else 0
-    tenths = None if observation.temperature is None else observation.temperature * 10
-    return {
-        Sign.RESPIRATION: _range(observation.respiration, _RESPIRATION),
-        Sign.SPO2: _range(observation.spo2, spo2),
-        Sign.OXYGEN: (supply, supply),
-        Sign.SYSTOLIC: _range(observation.systolic, _SYSTOLIC),
-        Sign.PULSE: _range(observation.pulse, _PULSE),
-        Sign.CONSCIOUSNESS: _consciousness(observation.consciousness),
-        Sign.TEMPERATURE: _range(tenths, _TEMPERATURE_TENTHS),
-    }
-
-
-def _range(value: float | None, steps: _Steps) -> tuple[int, int]:
-    if value is None:
-        return min(score for _, score in steps), max(score for _, score in steps)
-    rounded = math.floor(round(value, 6) + 0.5)
-    found = next(score for highest, score in steps if rounded <= highest)
-    return found, found
 
 
 def _consciousness(value: str | None) -> tuple[int, int]:

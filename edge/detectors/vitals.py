@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
+from edge.detectors.artefacts import SIGNAL_LOST, Artefacts
 from edge.detectors.base import Detection
 from edge.detectors.news2 import Observation, Risk, Score, Sign, score
 from edge.readings import Reading
 from protocols.wire import AlarmKind, Evidence, Priority
 
+VERSION = 1
 CONTINUOUS_MAX_AGE_S = 300.0
 SPOT_MAX_AGE_S = 4 * 3600.0
 """A blood pressure or temperature stands for this long; a pulse or saturation only for five minutes."""
 
-_SIGNS: dict[str, tuple[Sign, float, float, float]] = {
-    "respiration_rate": (Sign.RESPIRATION, CONTINUOUS_MAX_AGE_S, 3, 70),
-    "spo2": (Sign.SPO2, CONTINUOUS_MAX_AGE_S, 50, 100),
-    "heart_rate": (Sign.PULSE, CONTINUOUS_MAX_AGE_S, 20, 250),
-    "systolic": (Sign.SYSTOLIC, SPOT_MAX_AGE_S, 50, 300),
-    "body_temperature": (Sign.TEMPERATURE, SPOT_MAX_AGE_S, 28, 43),
+_SIGNS: dict[str, tuple[Sign, bool]] = {
+    "respiration_rate": (Sign.RESPIRATION, True),
+    "spo2": (Sign.SPO2, True),
+    "heart_rate": (Sign.PULSE, True),
+    "systolic": (Sign.SYSTOLIC, False),
+    "body_temperature": (Sign.TEMPERATURE, False),
 }
-"""Metric → sign, how long it stands, and what a living person's sensor can plausibly report."""
+"""Metric → sign, and whether it is measured continuously."""
 
 _LEVELS = {Risk.LOW_MEDIUM: Priority.MEDIUM, Risk.MEDIUM: Priority.MEDIUM, Risk.HIGH: Priority.HIGH}
 _REASONS = {
@@ -42,59 +46,70 @@ class _Latest:
 class VitalsDetector:
     """Alarms when the score that is certain (NEWS2 with missing signs at their best) stays at a level for `dwell_s`.
 
-    The level must be confirmed by a second reading within the dwell, so that one slipped finger raises nothing. A
-    higher level is a new detection; the condition clears when the score has been low for `clear_s`. `counts` names
-    readings left out: `implausible`, `stale`.
+    The level must be confirmed by a second reading within the dwell, so that one slipped finger raises nothing; a
+    dropout of a sign begins the dwell anew. A
+    higher level is a new detection; the condition clears when the score has been low for `clear_s`. A continuous sign
+    stands for `max_age_s`; raise it for charts that are kept by the hour. `counts` names readings left out: `stale`,
+    and the artefacts of edge.detectors.artefacts.
     """
 
-    def __init__(self, *, spo2_scale_2: bool = False, dwell_s: float = 60.0, clear_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        *,
+        spo2_scale_2: bool = False,
+        dwell_s: float = 60.0,
+        clear_s: float = 120.0,
+        max_age_s: float = CONTINUOUS_MAX_AGE_S,
+    ) -> None:
         self._scale2 = spo2_scale_2
         self._dwell_s = dwell_s
         self._clear_s = clear_s
+        self._ages = {sign: max_age_s if continuous else SPOT_MAX_AGE_S for sign, continuous in _SIGNS.values()}
+        self._longest_gap_s = max_age_s
+        self._artefacts = Artefacts()
         self._latest: dict[Sign, _Latest] = {}
         self._since: dict[Risk, tuple[float, int]] = {}
         self._level = Risk.LOW
         self._low_since: float | None = None
+        self._now: float | None = None
         self.counts: Counter[str] = Counter()
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading; what is no vital sign is ignored."""
-        if reading.metric == "oxygen_therapy":
-            sign, max_age = Sign.OXYGEN, SPOT_MAX_AGE_S
-        elif reading.metric == "consciousness" and reading.value in ("A", "C", "V", "P", "U"):
-            sign, max_age = Sign.CONSCIOUSNESS, SPOT_MAX_AGE_S
-        elif reading.metric in _SIGNS:
-            sign, max_age, low, high = _SIGNS[reading.metric]
-            if isinstance(reading.value, bool | str) or not low <= reading.value <= high:
-                self.counts["implausible"] += 1
-                return []
-        else:
+        self._pass_time(now)
+        sign = self._sign(reading, now)
+        if sign is None:
             return []
         held = self._latest.get(sign)
+        max_age = self._ages.get(sign, SPOT_MAX_AGE_S)
         if now - reading.at > max_age or (held is not None and reading.at < held.at <= now):
             self.counts["stale"] += 1
             return []
-        self._latest[sign] = _Latest(reading.value, reading.at, reading.device)
+        self._latest[sign] = _Latest(reading.value, min(reading.at, now), reading.device)
         return self._evaluate(now, fresh=True)
 
     def on_tick(self, now: float) -> list[Detection]:
         """Signs grow stale by themselves."""
+        self._pass_time(now)
         return self._evaluate(now, fresh=False)
 
     def low_score(self, now: float) -> int:
         """The NEWS2 total that is certain at `now`."""
-        return score(self.observation(now)).low
+        return self.range_at(now).low
+
+    def range_at(self, now: float) -> Score:
+        """The range the NEWS2 total lies in at `now`."""
+        return score(self.observation(now))
 
     def observation(self, now: float) -> Observation:
         """The signs that still stand at `now`."""
-        ages = {sign: max_age for sign, max_age, _, _ in _SIGNS.values()}
-        fresh = {s: v for s, v in self._latest.items() if now - v.at <= ages.get(s, SPOT_MAX_AGE_S)}
+        fresh = {s: v.value for s, v in self._latest.items() if now - v.at <= self._ages.get(s, SPOT_MAX_AGE_S)}
 
         def number(sign: Sign) -> float | None:
-            return float(fresh[sign].value) if sign in fresh else None
+            return float(fresh[sign]) if sign in fresh else None
 
-        oxygen = bool(fresh[Sign.OXYGEN].value) if Sign.OXYGEN in fresh else None
-        mind = str(fresh[Sign.CONSCIOUSNESS].value) if Sign.CONSCIOUSNESS in fresh else None
+        oxygen = bool(fresh[Sign.OXYGEN]) if Sign.OXYGEN in fresh else None
+        mind = str(fresh[Sign.CONSCIOUSNESS]) if Sign.CONSCIOUSNESS in fresh else None
         return Observation(
             respiration=number(Sign.RESPIRATION),
             spo2=number(Sign.SPO2),
@@ -105,6 +120,66 @@ class VitalsDetector:
             temperature=number(Sign.TEMPERATURE),
             scale2=self._scale2,
         )
+
+    def state(self) -> dict[str, Any]:
+        """All memory, as plain values."""
+        return {
+            "v": VERSION,
+            "artefacts": self._artefacts.state(),
+            "latest": {s.value: [v.value, v.at, v.device] for s, v in sorted(self._latest.items())},
+            "since": {r.value: list(since) for r, since in self._since.items()},
+            "level": self._level.value,
+            "low_since": self._low_since,
+            "now": self._now,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises ValueError if it is none; then nothing changed."""
+        if state.get("v") != VERSION:
+            raise ValueError(f"vitals: state of version {state.get('v')!r}, this is {VERSION}")
+        artefacts = Artefacts()
+        try:
+            artefacts.restore(state["artefacts"])
+            latest = {Sign(s): _Latest(_value(v), _time(at), str(d)) for s, (v, at, d) in state["latest"].items()}
+            since = {Risk(r): (_time(at), int(n)) for r, (at, n) in state["since"].items()}
+            level = Risk(state["level"])
+            low, now = (None if t is None else _time(t) for t in (state["low_since"], state["now"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"vitals: not a state: {error!r}") from error
+        self._artefacts, self._latest, self._since, self._level = artefacts, latest, since, level
+        self._low_since, self._now = low, now
+
+    def _sign(self, reading: Reading, now: float) -> Sign | None:
+        """The sign a reading says something about; None if it is none, or not believed."""
+        metric, value = reading.metric, reading.value
+        if metric == "oxygen_therapy":
+            return Sign.OXYGEN if isinstance(value, bool) else None
+        if metric == "consciousness":
+            return Sign.CONSCIOUSNESS if value in ("A", "C", "V", "P", "U") else None
+        if metric not in _SIGNS and metric != "diastolic":
+            self._artefacts.note(reading)
+            return None
+        refused = self._artefacts.judge(reading, now)
+        if refused is None:
+            return _SIGNS[metric][0] if metric in _SIGNS else None
+        self.counts[refused.value] += 1
+        if refused in SIGNAL_LOST and metric in _SIGNS and _SIGNS[metric][0] in self._latest:
+            self._since.clear()  # a signal that comes and goes proves no dwell
+        held = self._latest.get(Sign.SYSTOLIC)
+        if metric == "diastolic" and held is not None and held.device == reading.device and held.at == reading.at:
+            del self._latest[Sign.SYSTOLIC]  # the same measurement failed
+            self._since.clear()
+        return None
+
+    def _pass_time(self, now: float) -> None:
+        """A clock that stepped, or hours in which the gateway was off, prove no dwell: what waits begins anew."""
+        before, self._now = self._now, now
+        if before is None or 0 <= now - before <= self._longest_gap_s:
+            return
+        self._since.clear()
+        self._low_since = None
+        if now < before:
+            self._latest = {s: _Latest(v.value, min(v.at, now), v.device) for s, v in self._latest.items()}
 
     def _evaluate(self, now: float, *, fresh: bool) -> list[Detection]:
         total = score(self.observation(now))
@@ -143,3 +218,13 @@ class VitalsDetector:
         evidence = Evidence(detector="news2", device=device, at=now, reason=reason, numbers=numbers)
         priority = _LEVELS.get(level, Priority.LOW)
         return Detection(AlarmKind.VITALS, priority, now, device, reason, 1.0, (evidence,), cleared)
+
+
+def _value(value: Any) -> float | bool | str:
+    return value if isinstance(value, bool | str) else _time(value)
+
+
+def _time(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.40} is not a finite number")
+    return float(value)
