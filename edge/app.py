@@ -185,11 +185,12 @@ def _take_answers(config: GatewayConfig, alarms: Alarms, pipeline: Pipeline, clo
     sources = tuple(section.source() for section in config.alarms.answers)
     topics = {source.topic for source in sources}
 
-    async def take(topic: str, payload: bytes, retained: bool) -> None:
+    async def take(topic: str, payload: bytes, retained: bool) -> bool:
         if topic not in topics:
-            await pipeline.take(topic, payload, retained=retained)
-        elif not retained and (said := answer(sources, topic, payload)) is not None:
+            return await pipeline.take(topic, payload, retained=retained)
+        if not retained and (said := answer(sources, topic, payload)) is not None:
             await pipeline.apply(alarms.press(said, clock.now()))
+        return False
 
     return take
 

@@ -6,9 +6,11 @@ wait for the next group commit, and only then is the message acknowledged to the
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from itertools import groupby
 
 import structlog
 
@@ -19,7 +21,7 @@ from edge.messages import alarm_event, batch, batch_lane, stored_alarm
 from edge.readings import Reading, SignalFrame
 from edge.sources.base import Message
 from edge.sources.dispatch import Sources
-from edge.spool.store import Drained, Spool, SpoolError
+from edge.spool.store import Drained, Spool, SpooledReading, SpoolError
 from edge.supervision.supervisor import Supervisor
 from edge.tasks import in_thread
 from protocols.errors import ProtocolError
@@ -33,6 +35,9 @@ _KEPT_IN_MEMORY = 50_000
 _HOUSE_EVERY_S = 60.0
 _NEWEST_LIMIT = 2_000
 """Devices times metrics of one home whose newest value is known."""
+
+Held = tuple[Reading, float | None]
+"""A reading in memory and the base of the clock that stamped it before the time was known; None: its stamp is final."""
 
 
 class Pipeline:
@@ -68,8 +73,9 @@ class Pipeline:
         self._watch = watch
         self._max_records = max_records
         self._wait_for_time_s = wait_for_time_s
-        self._readings: list[Reading] = []
-        self._newest: dict[tuple[str, str], Reading] = {}
+        self._readings: list[Held] = []
+        self._writing = asyncio.Lock()
+        self._newest: dict[tuple[str, str], Held] = {}
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.unknown_devices: Counter[str] = Counter()
         self.last_heard: dict[str, float] = {}
@@ -79,15 +85,18 @@ class Pipeline:
         self._holding_since: float | None = None
         self._next_house = 0.0
 
-    async def take(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
-        """Process one message; bad input is counted, logged and costs nothing else."""
+    async def take(self, topic: str, payload: bytes, *, retained: bool = False) -> bool:
+        """Process one message; bad input is counted, logged and costs nothing else.
+
+        True if something of it waits for `commit`; of any other message everything has happened on return.
+        """
         now = self._clock.now()
-        message = Message(topic, payload, now.wall, retained, now.wall >= EARLIEST_PLAUSIBLE)
+        message = Message(topic, payload, now.wall, retained, self._clock_trusted(now))
         try:
             heard = self.sources.read(message)
         except ProtocolError as error:
             self._refuse(topic, error)
-            return
+            return False
         for part in heard.refused:
             self._refuse(topic, part)
         self.supervisor.heard(heard, now)
@@ -97,6 +106,13 @@ class Pipeline:
             await self._take_frame(frame, now)
         for reading in heard.readings:
             await self._take_reading(reading, now)
+        return bool(heard.readings)
+
+    def _clock_trusted(self, now: Instant) -> bool:
+        """Whether a device's stamp can be judged by our clock: once the time is known, or where the installer says
+        that the machine keeps it.
+        """
+        return self._clock.known() or (self._wait_for_time_s == 0 and now.wall >= EARLIEST_PLAUSIBLE)
 
     async def _take_frame(self, frame: SignalFrame, now: Instant) -> None:
         self.accepted += 1
@@ -105,8 +121,9 @@ class Pipeline:
 
     async def _take_reading(self, reading: Reading, now: Instant) -> None:
         self.accepted += 1
-        self._readings.append(reading)
-        self._note_newest(reading)
+        held = (reading, None if self._clock.known() else self._clock.base())
+        self._readings.append(held)
+        self._note_newest(held)
         if reading.metric == "battery":
             self.battery[reading.device] = float(reading.value)
         if reading.metric in ("motion", "presence") and reading.value is True:
@@ -116,19 +133,20 @@ class Pipeline:
         for detection in self._detectors.on_reading(reading, now.wall):
             await self.apply(self._alarms.detect(detection, now))
 
-    def _note_newest(self, reading: Reading) -> None:
+    def _note_newest(self, held: Held) -> None:
+        reading, base = held
         key = (reading.device, reading.metric)
         known = self._newest.get(key)
-        if (known is None and len(self._newest) < _NEWEST_LIMIT) or (known is not None and reading.at >= known.at):
-            self._newest[key] = reading
+        later = known is not None and (known[1] != base or reading.at >= known[0].at)
+        if later or (known is None and len(self._newest) < _NEWEST_LIMIT):
+            self._newest[key] = held
 
     async def restate(self) -> None:
         """After an outage: the newest value of everything once more, with its own time, in a batch that overtakes the
         back-log. Stores are idempotent by time, so that nothing counts twice.
         """
         self._readings += self._newest.values()
-        if await self.commit():
-            await self.close_batches()
+        await self.close_batches()
 
     async def tick(self) -> None:
         """Call several times a second: silence has consequences."""
@@ -181,43 +199,78 @@ class Pipeline:
 
     async def commit(self) -> bool:
         """Put the readings taken so far on flash; False if that failed (they stay, and nothing is acknowledged)."""
+        async with self._writing:
+            return await self._commit()
+
+    async def _commit(self) -> bool:
         readings, self._readings = self._readings, []
-        if not readings:
-            return True
-        rows = [(r.device, r.metric, r.at, r.value) for r in readings]
-        run, base = (None, None) if self._clock.known() else (self._run, self._clock.base())
+        done = 0
         try:
-            await in_thread(self._executor, self._spool.add_readings, rows, run, base)
+            for base, group in groupby(readings, key=lambda held: held[1]):
+                rows = _rows(group)
+                await in_thread(
+                    self._executor, self._spool.add_readings, rows, None if base is None else self._run, base
+                )
+                done += len(rows)
         except SpoolError as error:
-            kept = [*readings, *self._readings]
-            self._readings = kept[-_KEPT_IN_MEMORY:]
-            self.rejected["spool_error", "telemetry"] += 1
-            self.rejected["memory_full", "telemetry"] += len(kept) - len(self._readings)
-            log.critical("readings_not_stored", waiting=len(self._readings), error=str(error))
+            self._take_back(readings[done:], error)
             return False
         return True
 
-    async def close_batches(self) -> int:
-        """Turn the readings on flash into batches; returns how many.
+    def _take_back(self, readings: list[Held], error: SpoolError) -> None:
+        """What the spool did not take stays in memory; what does not fit there is counted."""
+        kept = [*readings, *self._readings]
+        self._readings = kept[-_KEPT_IN_MEMORY:]
+        self.rejected["spool_error", "telemetry"] += 1
+        self.rejected["memory_full", "telemetry"] += len(kept) - len(self._readings)
+        log.critical("readings_not_stored", waiting=len(self._readings), error=str(error))
 
-        While the time is not known they wait for it, at most `wait_for_time_s`; then their stamps are moved, once, and
-        are final in the batch before anything of it is sent.
+    async def close_batches(self) -> int:
+        """Turn all readings into batches; returns how many.
+
+        While the time is not known they wait for it on flash, at most `wait_for_time_s`; then their stamps are moved,
+        once, and are final in the batch before anything of it is sent.
         """
         made = 0
-        try:
-            while (drained := await in_thread(self._executor, self._spool.drain, self._max_records)) is not None:
-                if drained.run is not None and not self._clock.known() and not self._held_long_enough():
-                    break
-                await in_thread(self._executor, self._spool.append_batch, *self._batch(drained))
-                made += 1
-                if len(drained.readings) < self._max_records and drained.run is None:
-                    break
-            await self._keep_house()
-        except SpoolError as error:
-            self.rejected["spool_error", "batch"] += 1
-            log.critical("batch_not_stored", error=str(error))
+        async with self._writing:
+            try:
+                made = await self._close_batches()
+                await self._keep_house()
+            except SpoolError as error:
+                self.rejected["spool_error", "batch"] += 1
+                log.critical("batch_not_stored", error=str(error))
         if made:
             self._wake()
+        return made
+
+    async def _close_batches(self) -> int:
+        made = 0
+        if any(base is not None for _, base in self._readings) and not await self._commit():
+            return made
+        while True:
+            drained = await in_thread(self._executor, self._spool.drain, self._max_records)
+            if drained is None or (drained.run is None and len(drained.readings) < self._max_records):
+                return made + await self._close_with_memory(drained)
+            if drained.run is not None and not self._clock.known() and not self._held_long_enough():
+                return made
+            await in_thread(self._executor, self._spool.append_batch, *self._batch(drained))
+            made += 1
+
+    async def _close_with_memory(self, stored: Drained | None) -> int:
+        """The last batches: what is left on flash and what is still in memory, which so is written once, not twice."""
+        readings, self._readings = self._readings, []
+        stored = stored or Drained(0, ())
+        done = made = 0
+        try:
+            while stored.readings or done < len(readings):
+                more = readings[done : done + self._max_records - len(stored.readings)]
+                both = Drained(stored.last_id, (*stored.readings, *_rows(more)))
+                await in_thread(self._executor, self._spool.append_batch, *self._batch(both))
+                stored = Drained(0, ())
+                done, made = done + len(more), made + 1
+        except SpoolError as error:
+            self._take_back(readings[done:], error)
+            raise
         return made
 
     def _batch(self, drained: Drained) -> tuple[Lane, Callable[[str, int], bytes], Drained]:
@@ -261,3 +314,7 @@ class Pipeline:
         named = source if source in self.last_heard else self.sources.name_of(topic)
         self.rejected[error.reason, "unknown" if named == "anju" else named] += 1
         log.warning("refused", topic=topic[:200], reason=error.reason, where=error.where, what=error.what[:300])
+
+
+def _rows(readings: Iterable[Held]) -> list[SpooledReading]:
+    return [(r.device, r.metric, r.at, r.value) for r, _ in readings]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections import Counter
@@ -23,7 +24,12 @@ log = structlog.get_logger()
 _INCOMING_LIMIT = 2_000
 """Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
 
-Take = Callable[[str, bytes, bool], Awaitable[None]]
+Take = Callable[[str, bytes, bool], Awaitable[bool]]
+"""Topic, payload, retained; True if something of the message waits for the next group commit."""
+_COMMIT_EARLY = 16
+"""Messages without acknowledgement that bring a group commit forward: Mosquitto sends no more than 20 of them, and an
+SOS would wait behind.
+"""
 _SPEECH_LIMIT = 100
 _BETWEEN_TRIES_S = 3.0
 
@@ -55,6 +61,7 @@ class HomeLink:
         self._subscribed: frozenset[str] = frozenset()
         self._speech: asyncio.Queue[Message] = asyncio.Queue(_SPEECH_LIMIT)
         self._unacknowledged: list[tuple[int, int]] = []
+        self._many = asyncio.Event()
         self.connected = False
         self.counts: Counter[str] = Counter()
 
@@ -119,21 +126,37 @@ class HomeLink:
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             payload = message.payload if isinstance(message.payload, bytes) else b""
-            await self._take(str(message.topic), payload, bool(message.retain))
+            waits = await self._take(str(message.topic), payload, bool(message.retain))
+            if message.qos > 0 and not waits:
+                client._client.ack(message.mid, message.qos)
+            elif message.qos > 0:
+                self._unacknowledged.append((message.mid, message.qos))
+                if len(self._unacknowledged) >= _COMMIT_EARLY:
+                    self._many.set()
             if self._filters() != self._subscribed:
                 await self._subscribe(client)
-            if message.qos > 0:
-                self._unacknowledged.append((message.mid, message.qos))
 
     async def _acknowledge(self, client: aiomqtt.Client) -> None:
-        while True:
-            await asyncio.sleep(self._group_commit_s)
-            taken, self._unacknowledged = self._unacknowledged, []
-            if not await self._commit():
-                self._unacknowledged = taken + self._unacknowledged
-                continue
-            for mid, qos in taken:
-                client._client.ack(mid, qos)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._group_commit_s):
+                        await self._many.wait()
+                if not await self._commit_group(client):
+                    await asyncio.sleep(self._group_commit_s)  # a disk that takes nothing is not asked more often
+        finally:
+            # A reload or a stop: what is on flash need not be delivered again.
+            await self._commit_group(client)
+
+    async def _commit_group(self, client: aiomqtt.Client) -> bool:
+        self._many.clear()
+        taken, self._unacknowledged = self._unacknowledged, []
+        if not await self._commit():
+            self._unacknowledged = taken + self._unacknowledged
+            return False
+        for mid, qos in taken:
+            client._client.ack(mid, qos)
+        return True
 
     async def _speak(self, client: aiomqtt.Client) -> None:
         while True:

@@ -16,6 +16,8 @@ REMEMBERED = 512
 """Values remembered per device and metric to recognise one that is sent again."""
 
 _EVENTS = frozenset({"sos", "button"})
+_DANGERS = frozenset({"sos", "button", "smoke", "gas", "co", "flood", "fall_detected"})
+"""Never refused for their time stamp: whichever clock is wrong, somebody needs help now."""
 _MAX_REFUSED = 64
 
 
@@ -47,8 +49,9 @@ class SenmlSource:
     ) -> list[Reading]:
         """Readings of one message that arrived at `arrival`; raises ProtocolError.
 
-        With `clock_trusted=False` (the gateway has not been told the time yet) a time stamp that looks impossible is
-        replaced by the time of arrival instead of refused: an SOS must not be lost to a wrong clock.
+        With `clock_trusted=False` (the gateway has not been told the time yet) a device's own time stamp is replaced by
+        the time of arrival, so that all stamps are by one clock and can be moved together once the time is known. An
+        impossible stamp is refused, but replaced where a danger is told: an SOS must not be lost to a wrong clock.
         """
         device = device_of(topic, HomeUp.SENML, self._devices)
         records = senml.decode_pack(payload)
@@ -57,12 +60,13 @@ class SenmlSource:
             if record.name.partition("/")[0] != device or "/" not in record.name:
                 where = f"records[{record.index}].n"
                 raise ProtocolError(Reason.WRONG_TOPIC, where, f"{record.name[:80]!r} is not of the topic's {device}")
-        timed = _has_own_time(records) if retained else frozenset()
+        timed = _has_own_time(records) if retained or not clock_trusted else frozenset()
         readings: list[Reading] = []
         errors: list[ProtocolError] = []
         for record in resolved:
             try:
-                reading = self._reading(device, record, f"records[{record.index}]", arrival, clock_trusted)
+                believed = clock_trusted or record.index not in timed
+                reading = self._reading(device, record, f"records[{record.index}]", arrival, believed)
             except ProtocolError as error:
                 errors.append(error)
                 continue
@@ -78,20 +82,20 @@ class SenmlSource:
         self._refused.extend(errors)
         return readings
 
-    def _reading(self, device: str, record: senml.Resolved, where: str, arrival: float, clock_trusted: bool) -> Reading:
+    def _reading(self, device: str, record: senml.Resolved, where: str, arrival: float, believed: bool) -> Reading:
         metric = record.name.partition("/")[2]
         if record.value is None:
             raise ProtocolError(Reason.MALFORMED, where, f"{metric[:64]} has no value")
         value = check_value(metric, record.value, record.unit, where)
-        at = record.at
-        try:
-            check_time(at, arrival, self._limits, f"{where}.t")
-        except ProtocolError:
-            if clock_trusted:
-                raise
-            self.counts["retimed"] += 1
-            at = arrival
-        return Reading(device, metric, at, value)
+        if believed:
+            try:
+                check_time(record.at, arrival, self._limits, f"{where}.t")
+                return Reading(device, metric, record.at, value)
+            except ProtocolError:
+                if metric not in _DANGERS:
+                    raise
+        self.counts["retimed"] += 1
+        return Reading(device, metric, arrival, value)
 
     def _is_new(self, reading: Reading) -> bool:
         seen = self._seen.setdefault((reading.device, reading.metric), deque(maxlen=REMEMBERED))

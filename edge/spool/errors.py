@@ -26,3 +26,8 @@ def spool_error(path: Path, error: sqlite3.Error | OSError) -> SpoolError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind = SpoolCorrupt if code in (_CORRUPT, _NOTADB) else SpoolFull if code in (_FULL, _IOERR) else SpoolError
     return kind(f"{path}: {error}")
+
+
+def damaged(path: Path, what: str) -> SpoolCorrupt:
+    """SQLite finds the file in order, but a check sum of our own does not agree."""
+    return SpoolCorrupt(f"{path}: {what} is not what was written")

@@ -7,9 +7,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-from edge.spool.errors import spool_error
+from edge.spool import sums
+from edge.spool.errors import SpoolCorrupt, damaged, spool_error
 from edge.spool.schema import connect
 from protocols.metrics import Value
 from protocols.wire import Lane, SeqRange, Shed
@@ -17,6 +20,8 @@ from protocols.wire import Lane, SeqRange, Shed
 _SEEN_COMMANDS = 1_000
 
 SpooledReading = tuple[str, str, float, Value]
+Waiting = tuple[str, str, float, Value, str | None, float | None]
+"""A reading with the run and the base of the clock that stamped it."""
 Build = Callable[[str, int], bytes]
 """Makes a message of its place: epoch and sequence."""
 
@@ -29,6 +34,10 @@ class Drained:
     readings: tuple[SpooledReading, ...]
     run: str | None = None
     base: float | None = None
+
+
+Settled = Sequence[tuple[Lane, Sequence[SeqRange]]]
+"""What the cloud has of each lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +60,39 @@ class SpoolFile:
         try:
             self.db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(8),))
             self.epoch = str(self.meta("epoch"))
+            self.db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch_sum', ?)", (str(sums.of_text(self.epoch)),))
             self.size = int(self._one("SELECT coalesce(sum(length(body)), 0) FROM messages"))
+            self._check_numbers()
         except sqlite3.Error as error:
             self.db.close()
             raise spool_error(path, error) from error
+        except SpoolCorrupt:
+            self.db.close()
+            raise
+
+    def _check_numbers(self) -> None:
+        """A number given out again, or an epoch that the cloud never heard of, would lose messages without a word."""
+        if self.meta("epoch_sum") != str(sums.of_text(self.epoch)):
+            raise damaged(self.path, "the epoch")
+        wrong = self._one(
+            "SELECT count(*) FROM sequences WHERE mirror IS NOT NULL AND mirror <> -last"
+            " OR last < (SELECT coalesce(max(seq), 0) FROM messages WHERE messages.lane = sequences.lane)"
+        )
+        lanes = self._one("SELECT count(*) FROM messages WHERE lane NOT IN (SELECT lane FROM sequences)")
+        if wrong or lanes:
+            raise damaged(self.path, "the last number of a lane")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it or nothing; on flash when it ends."""
-        with self.reading(), self.db:
-            self.db.execute("BEGIN IMMEDIATE")
-            yield
+        """All of it or nothing, `size` too; on flash when it ends."""
+        size = self.size
+        try:
+            with self.reading(), self.db:
+                self.db.execute("BEGIN IMMEDIATE")
+                yield
+        except BaseException:
+            self.size = size
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -83,11 +114,13 @@ class SpoolFile:
     def add(self, lane: Lane, build: Build) -> tuple[int, bytes]:
         """Store a message under the lane's next sequence; call it in a transaction."""
         statement = (
-            "INSERT INTO sequences VALUES (?, 1) ON CONFLICT (lane) DO UPDATE SET last = last + 1 RETURNING last"
+            "INSERT INTO sequences (lane, last, mirror) VALUES (?, 1, -1)"
+            " ON CONFLICT (lane) DO UPDATE SET last = last + 1, mirror = -(last + 1) RETURNING last"
         )
         seq = int(self.db.execute(statement, (lane,)).fetchone()[0])
         body = build(self.epoch, seq)
-        self.db.execute("INSERT INTO messages (lane, seq, body) VALUES (?, ?, ?)", (lane, seq, body))
+        row = (lane, seq, body, sums.of_body(lane, seq, body))
+        self.db.execute("INSERT INTO messages (lane, seq, body, sum) VALUES (?, ?, ?, ?)", row)
         self.size += len(body)
         return seq, body
 
@@ -97,40 +130,62 @@ class SpoolFile:
             added = self.add(Lane.ALARM, build)
             self.db.execute("DELETE FROM open_alarms WHERE alarm_id = ?", (alarm_id,))
             if open_body is not None:
-                self.db.execute("INSERT INTO open_alarms VALUES (?, ?)", (alarm_id, open_body))
+                self.add_open_alarm(alarm_id, open_body)
         return added
 
-    def append_batch(self, lane: Lane, build: Build, drained: Drained) -> tuple[int, bytes]:
-        """Turn drained readings into one message."""
+    def add_open_alarm(self, alarm_id: str, body: bytes) -> None:
+        """Keep an open alarm's state; call it in a transaction."""
+        row = (alarm_id, body, sums.of_body("open", alarm_id, body))
+        self.db.execute("INSERT OR IGNORE INTO open_alarms (alarm_id, body, sum) VALUES (?, ?, ?)", row)
+
+    def append_batch(self, lane: Lane, build: Build, drained: Drained, settled: Settled = ()) -> tuple[int, bytes]:
+        """Turn drained readings into one message, and delete what the cloud has of earlier ones."""
         with self.transaction():
+            for of, ranges in settled:
+                self.remove(of, ranges)
             added = self.add(lane, build)
             self.db.execute("DELETE FROM readings WHERE id <= ?", (drained.last_id,))
         return added
 
     def add_readings(self, readings: Sequence[SpooledReading], run: str | None, base: float | None) -> None:
         """Readings for a later batch."""
-        rows = [(d, m, at, v, type(v).__name__, run, base) for d, m, at, v in readings]
-        statement = "INSERT INTO readings (device, metric, at, value, type, run, base) VALUES (?,?,?,?,?,?,?)"
         with self.transaction():
-            self.db.executemany(statement, rows)
+            self.insert_readings((*reading, run, base) for reading in readings)
+
+    def insert_readings(self, rows: Iterable[Waiting]) -> None:
+        """Rows of readings; call it in a transaction."""
+        statement = "INSERT INTO readings (device, metric, at, value, type, run, base, sum) VALUES (?,?,?,?,?,?,?,?)"
+        plain = ((d, m, float(at), v if isinstance(v, bool | str) else float(v), r, b) for d, m, at, v, r, b in rows)
+        self.db.executemany(
+            statement,
+            ((d, m, at, v, type(v).__name__, r, b, sums.of_reading(d, m, at, v, r, b)) for d, m, at, v, r, b in plain),
+        )
 
     def drain(self, limit: int) -> Drained | None:
         """The oldest readings of one run of the clock, at most `limit`."""
-        statement = "SELECT id, device, metric, at, value, type, run, base FROM readings ORDER BY id LIMIT ?"
+        statement = "SELECT id, device, metric, at, value, type, run, base, sum FROM readings ORDER BY id LIMIT ?"
         with self.reading():
             rows = self.db.execute(statement, (limit,)).fetchall()
         if not rows:
             return None
-        run, base = rows[0][6:]
-        cut = next((i for i, row in enumerate(rows) if row[6:] != (run, base)), len(rows))
-        same = rows[:cut]
-        return Drained(same[-1][0], tuple((d, m, at, _value(v, t)) for _, d, m, at, v, t, *_ in same), run, base)
+        waiting = [waiting_reading(row[1:]) for row in rows]
+        if None in waiting:
+            raise damaged(self.path, "a reading")
+        found = [row for row in waiting if row is not None]
+        run, base = found[0][4:]
+        same = [row[:4] for row in takewhile(lambda row: row[4:] == (run, base), found)]
+        return Drained(rows[len(same) - 1][0], tuple(same), run, base)
 
     def body(self, lane: Lane, seq: int) -> bytes | None:
         """One message."""
         with self.reading():
-            row = self.db.execute("SELECT body FROM messages WHERE lane = ? AND seq = ?", (lane, seq)).fetchone()
-        return None if row is None else bytes(row[0])
+            row = self.db.execute("SELECT body, sum FROM messages WHERE lane = ? AND seq = ?", (lane, seq)).fetchone()
+        return None if row is None else self._sound_body(lane, seq, *row)
+
+    def _sound_body(self, lane: str, key: int | str, body: bytes, found: int | None) -> bytes:
+        if found is not None and found != sums.of_body(lane, key, body):
+            raise damaged(self.path, f"{lane} {key}")
+        return bytes(body)
 
     def after(self, lane: Lane, seq: int, limit: int) -> list[int]:
         """Sequences above `seq`, ascending."""
@@ -140,38 +195,41 @@ class SpoolFile:
 
     def settle(self, lane: Lane, ranges: Iterable[SeqRange]) -> int:
         """Delete ranges; how many messages that were."""
-        deleted = freed = 0
-        where = "FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
         with self.transaction():
-            for first, last in ranges:
-                freed += int(self._one(f"SELECT coalesce(sum(length(body)), 0) {where}", lane, first, last))
-                deleted += self.db.execute(f"DELETE {where}", (lane, first, last)).rowcount
-        self.size -= freed
+            return self.remove(lane, ranges)
+
+    def remove(self, lane: Lane, ranges: Iterable[SeqRange]) -> int:
+        """Delete ranges; call it in a transaction."""
+        deleted = 0
+        where = "FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
+        for first, last in ranges:
+            self.size -= int(self._one(f"SELECT coalesce(sum(length(body)), 0) {where}", lane, first, last))
+            deleted += self.db.execute(f"DELETE {where}", (lane, first, last)).rowcount
         return deleted
 
     def oldest(self, lane: Lane, limit: int, *, only_whole: bool = False) -> list[tuple[int, bytes]]:
         """The oldest messages of a lane with their bodies; `only_whole`: those never thinned."""
         whole = " AND thinned = 0" if only_whole else ""
-        statement = f"SELECT seq, body FROM messages WHERE lane = ?{whole} ORDER BY seq LIMIT ?"
+        statement = f"SELECT seq, body, sum FROM messages WHERE lane = ?{whole} ORDER BY seq LIMIT ?"
         with self.reading():
-            return [(seq, bytes(body)) for seq, body in self.db.execute(statement, (lane, limit))]
+            rows = self.db.execute(statement, (lane, limit)).fetchall()
+        return [(seq, self._sound_body(lane, seq, body, found)) for seq, body, found in rows]
 
     def replace(self, lane: Lane, bodies: dict[int, bytes | None], gone: Iterable[Gone]) -> int:
         """Give messages a thinner body (None: remove them) and write down what went; returns the bytes freed."""
-        freed = 0
+        before = self.size
         with self.transaction():
             for seq, body in bodies.items():
-                freed += int(self._one("SELECT length(body) FROM messages WHERE lane = ? AND seq = ?", lane, seq))
+                old = int(self._one("SELECT length(body) FROM messages WHERE lane = ? AND seq = ?", lane, seq))
+                self.size += (0 if body is None else len(body)) - old
                 if body is None:
                     self.db.execute("DELETE FROM messages WHERE lane = ? AND seq = ?", (lane, seq))
                 else:
-                    freed -= len(body)
-                    statement = "UPDATE messages SET body = ?, thinned = 1 WHERE lane = ? AND seq = ?"
-                    self.db.execute(statement, (body, lane, seq))
+                    statement = "UPDATE messages SET body = ?, sum = ?, thinned = 1 WHERE lane = ? AND seq = ?"
+                    self.db.execute(statement, (body, sums.of_body(lane, seq, body), lane, seq))
             for one in gone:
                 self.write_down(one)
-        self.size -= freed
-        return freed
+        return before - self.size
 
     def write_down(self, gone: Gone) -> None:
         """Add to what went for one reason; call it in a transaction."""
@@ -191,7 +249,8 @@ class SpoolFile:
     def open_alarms(self) -> list[bytes]:
         """Alarms that had not ended, oldest first (their ids sort by time)."""
         with self.reading():
-            return [bytes(row[0]) for row in self.db.execute("SELECT body FROM open_alarms ORDER BY alarm_id")]
+            rows = self.db.execute("SELECT alarm_id, body, sum FROM open_alarms ORDER BY alarm_id").fetchall()
+        return [self._sound_body("open", alarm_id, body, found) for alarm_id, body, found in rows]
 
     def forget_alarms(self, alarm_ids: Iterable[str]) -> None:
         """Remove open alarms."""
@@ -234,7 +293,14 @@ class SpoolFile:
         return 0 if row is None else row[0]
 
 
-def _value(stored: object, type_name: str) -> Value:
-    if type_name == "bool":
-        return bool(stored)
-    return str(stored) if type_name == "str" else float(stored)  # type: ignore[arg-type]
+def waiting_reading(row: Sequence[Any]) -> Waiting | None:
+    """A row of `readings` from device to sum; None if it is not what was written."""
+    device, metric, at, stored, kind, run, base, found = row
+    value: Value
+    try:
+        value = bool(stored) if kind == "bool" else str(stored) if kind == "str" else float(stored)
+    except ValueError:
+        return None
+    if found is not None and found != sums.of_reading(device, metric, at, value, run, base):
+        return None
+    return device, metric, at, value, run, base

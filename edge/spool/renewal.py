@@ -50,7 +50,7 @@ def renew(path: Path) -> SpoolFile:
     file = SpoolFile(path)
     wreck = open_wreck(source)
     try:
-        moved = 0 if wreck is None else _move(wreck, file)
+        moved = _nothing(file) if wreck is None else _move(wreck, file)
     except SpoolFull:
         moved = -1
     finally:
@@ -63,7 +63,7 @@ def renew(path: Path) -> SpoolFile:
             old.rename(aside.with_name(aside.name + part))
     sync_folder(path.parent)
     _keep_few(path)
-    unreadable = 0 if wreck is None else wreck.unreadable
+    unreadable = 1 if wreck is None else wreck.unreadable
     log.critical("spool_renewed", set_aside=aside.name, epoch=file.epoch, moved=moved, unreadable=unreadable)
     return file
 
@@ -76,17 +76,24 @@ def _move(wreck: Wreck, file: SpoolFile) -> int:
             continue
         with file.transaction():
             if name == "alarms":
-                file.db.executemany("INSERT OR IGNORE INTO open_alarms VALUES (?, ?)", wreck.open_alarms())
+                for alarm_id, state in wreck.open_alarms():
+                    file.add_open_alarm(alarm_id, state)
                 file.db.executemany("INSERT OR IGNORE INTO seen_commands VALUES (?, ?)", wreck.commands())
             else:
-                statement = "INSERT INTO readings (device, metric, at, value, type) VALUES (?, ?, ?, ?, ?)"
-                file.db.executemany(statement, wreck.readings())
+                file.insert_readings(wreck.readings())
             for lane in lanes:
                 moved += sum(_readdress(file, lane, body, wreck) for _, body in wreck.messages(lane))
             if wreck.unreadable:
                 file.write_down(Gone("unreadable", 0.0, 0.0, wreck.unreadable, 0))
             file.note(f"salvaged_{name}", "1")
     return moved
+
+
+def _nothing(file: SpoolFile) -> int:
+    """Nothing of the old file can be read: how much it held is not known, but it is told that there was something."""
+    with file.transaction():
+        file.write_down(Gone("unreadable", 0.0, 0.0, 1, 0))
+    return 0
 
 
 def _readdress(file: SpoolFile, lane: Lane, body: bytes, wreck: Wreck) -> int:

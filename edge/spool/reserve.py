@@ -13,6 +13,10 @@ class Reserve:
         self._path = path
         self._size = size
 
+    def held(self) -> bool:
+        """Whether there is one."""
+        return self._path.exists()
+
     def free(self) -> bool:
         """Give it up; False if there was none."""
         try:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.spool import sums
+from edge.spool.file import Waiting, waiting_reading
 from edge.spool.schema import migrate
 
 _GUESSED_LAST = 1 << 20
@@ -24,20 +26,45 @@ class Wreck:
     queries: int = field(default=0)
 
     def messages(self, lane: str) -> Iterator[tuple[int, bytes]]:
-        """Sequence and body of all readable messages of a lane, ascending."""
+        """Sequence and body of all readable messages of a lane, ascending; one with a wrong sum is not readable."""
         found = self._try("SELECT last FROM sequences WHERE lane = ?", (lane,))
         last = found[0][0] if found else _GUESSED_LAST
-        statement = "SELECT seq, body FROM messages WHERE lane = ? AND seq BETWEEN ? AND ? ORDER BY seq"
-        yield from self._halves(statement, (lane,), 1, max(1, int(last)))
+        highest = self._try("SELECT max(seq) FROM messages WHERE lane = ?", (lane,))
+        last = max(last, (highest[0][0] or 0) if highest else 0)
+        statement = f"SELECT seq, body, {self._sum('messages')} FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
+        for seq, body, found_sum in self._halves(f"{statement} ORDER BY seq", (lane,), 1, max(1, int(last))):
+            if found_sum is None or found_sum == sums.of_body(lane, seq, body):
+                yield seq, body
+            else:
+                self.unreadable += 1
 
-    def readings(self) -> Iterator[tuple[Any, ...]]:
-        """Readings that waited for a batch: device, metric, at, value, type."""
-        statement = "SELECT device, metric, at, value, type FROM readings WHERE id BETWEEN ? AND ? ORDER BY id"
-        yield from self._halves(statement, (), 1, _GUESSED_LAST)
+    def readings(self) -> Iterator[Waiting]:
+        """Readings that waited for a batch."""
+        clock = "run, base" if self._has("readings", "run") else "NULL, NULL"
+        statement = f"SELECT device, metric, at, value, type, {clock}, {self._sum('readings')} FROM readings"
+        for row in self._halves(f"{statement} WHERE id BETWEEN ? AND ? ORDER BY id", (), 1, _GUESSED_LAST):
+            reading = waiting_reading(row)
+            if reading is None:
+                self.unreadable += 1
+            else:
+                yield reading
 
-    def open_alarms(self) -> list[tuple[Any, ...]]:
+    def open_alarms(self) -> list[tuple[str, bytes]]:
         """Id and body of open alarms."""
-        return self._try("SELECT alarm_id, body FROM open_alarms") or []
+        rows = self._try(f"SELECT alarm_id, body, {self._sum('open_alarms')} FROM open_alarms")
+        if rows is None:
+            self.unreadable += 1
+            return []
+        good = [(i, body) for i, body, found in rows if found is None or found == sums.of_body("open", i, body)]
+        self.unreadable += len(rows) - len(good)
+        return good
+
+    def _has(self, table: str, column: str) -> bool:
+        """Files of older versions lack some columns."""
+        return self._try("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, column)) == [(1,)]
+
+    def _sum(self, table: str) -> str:
+        return "sum" if self._has(table, "sum") else "NULL"
 
     def commands(self) -> list[tuple[Any, ...]]:
         """Commands seen: id and time."""

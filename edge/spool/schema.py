@@ -26,6 +26,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE readings ADD COLUMN run TEXT",
         "ALTER TABLE readings ADD COLUMN base REAL",
     ),
+    (
+        # Sums are NULL in rows of older versions; `mirror` is the negative of `last`.
+        "ALTER TABLE messages ADD COLUMN sum INTEGER",
+        "ALTER TABLE readings ADD COLUMN sum INTEGER",
+        "ALTER TABLE open_alarms ADD COLUMN sum INTEGER",
+        "ALTER TABLE sequences ADD COLUMN mirror INTEGER",
+        "UPDATE sequences SET mirror = -last",
+    ),
 )
 """Step i leads from schema version i to i + 1. A step that has been released never changes."""
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from edge.spool.errors import SpoolCorrupt, SpoolError, SpoolFull
+from edge.spool.errors import SpoolCorrupt, SpoolError, SpoolFull, damaged
 from edge.spool.file import Build, Drained, Gone, SpooledReading, SpoolFile
 from edge.spool.pressure import describe, drop_oldest, thin_oldest
 from edge.spool.renewal import renew, unfinished
@@ -36,6 +36,8 @@ _ALARM_ROOM = 1_000_000
 _RESERVE_BYTES = 4_000_000
 
 T = TypeVar("T")
+_Waiting = tuple[Lane, list[SeqRange], str]
+"""What the cloud has of one lane and epoch."""
 
 
 class Spool:
@@ -45,6 +47,7 @@ class Spool:
         self._path = path
         self._limit = limit_bytes
         self.renewed = 0
+        self._settled: list[_Waiting] = []
         self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
         self._file = self._open()
         self._reserve.restore()
@@ -61,6 +64,8 @@ class Spool:
 
     def close(self) -> None:
         """Close the file; everything accepted is in it."""
+        with suppress(SpoolError):
+            self.forget_settled()
         self._file.db.close()
 
     def append_alarm(self, build: Build, alarm_id: str, open_body: bytes | None) -> tuple[int, bytes]:
@@ -100,25 +105,54 @@ class Spool:
         """Turn drained readings into one message under the lane's next sequence, in one transaction. Raises
         SpoolError; if the file was replaced meanwhile, the readings are in both, with the same series and times.
         """
-        added = self._do(lambda file: file.append_batch(lane, build, drained))
+        settled, self._settled = self._settled, []
+        try:
+            added = self._do(lambda file: file.append_batch(lane, build, drained, self._of_now(file, settled)))
+        except SpoolError:
+            self._settled = settled
+            raise
         if self._file.size > self._limit:
             self._make_room(self._file.size - self._limit)
         return added
 
     def body(self, lane: Lane, seq: int) -> bytes | None:
         """The message of a sequence, None if it was settled or dropped. Raises SpoolError."""
-        return self._do(lambda file: file.body(lane, seq))
+        return None if self._is_settled(lane, seq) else self._do(lambda file: file.body(lane, seq))
 
     def after(self, lane: Lane, seq: int, limit: int) -> list[int]:
         """Stored sequences of a lane above `seq`, ascending, at most `limit`. Raises SpoolError."""
-        return self._do(lambda file: file.after(lane, seq, limit))
+        if any(of is lane and last > seq for of, ranges, _ in self._settled for _, last in ranges):
+            self.forget_settled()
+        return [s for s in self._do(lambda file: file.after(lane, seq, limit)) if not self._is_settled(lane, s)]
 
-    def settle(self, lane: Lane, ranges: Iterable[SeqRange], epoch: str | None = None) -> int:
-        """Delete what the cloud has stored or refused of `epoch` (None: the present one); returns how many messages.
-        Raises SpoolError.
+    def settle(self, lane: Lane, ranges: Iterable[SeqRange], epoch: str | None = None) -> None:
+        """Forget what the cloud has stored or refused of `epoch` (None: the present one). Raises SpoolError.
+
+        Telemetry is deleted with the next batch, in the same transaction: apart, it would cost as much flash as the
+        batch itself. A cut in between sends those batches once more, under the same numbers.
         """
-        wanted, of = list(ranges), epoch or self.epoch
-        return self._do(lambda file: file.settle(lane, wanted) if file.epoch == of else 0)
+        self._settled.append((lane, list(ranges), epoch or self.epoch))
+        if lane is Lane.ALARM:
+            self.forget_settled()
+
+    def forget_settled(self) -> None:
+        """Delete now what waits for the next batch; a full disk lets it wait longer. Raises SpoolError."""
+        try:
+            while self._settled:
+                lane, ranges, of = self._settled[0]
+                self._do(partial(_settle, lane=lane, ranges=ranges, epoch=of))
+                del self._settled[0]
+        except SpoolFull as error:
+            log.warning("settled_not_deleted", path=str(self._path), waiting=len(self._settled), error=str(error))
+
+    def _is_settled(self, lane: Lane, seq: int) -> bool:
+        return any(
+            of is lane and epoch == self.epoch and any(first <= seq <= last for first, last in ranges)
+            for of, ranges, epoch in self._settled
+        )
+
+    def _of_now(self, file: SpoolFile, settled: Sequence[_Waiting]) -> list[tuple[Lane, list[SeqRange]]]:
+        return [(lane, ranges) for lane, ranges, epoch in settled if epoch == file.epoch]
 
     def open_alarms(self) -> list[bytes]:
         """Bodies of the alarms that had not ended, oldest first. Raises SpoolError."""
@@ -139,6 +173,7 @@ class Spool:
 
     def status(self) -> SpoolStatus:
         """Depth by lane, size, and what the policy has taken. Raises SpoolError."""
+        self.forget_settled()
         shed = self._do(SpoolFile.shed)
         return SpoolStatus(
             self._do(SpoolFile.depth), max(self._file.size, 0), self._limit, sum(s.messages for s in shed), shed
@@ -149,6 +184,7 @@ class Spool:
         takes the reserve again. Raises SpoolError.
         """
         self._reserve.restore()
+        self.forget_settled()
         if now is None:
             return
         for lane in (Lane.BACKLOG, Lane.LIVE):
@@ -178,6 +214,8 @@ class Spool:
         if unfinished(self._path):
             return renew(self._path)
         try:
+            if self._path.exists() and self._path.stat().st_size == 0 and self._reserve.held():
+                raise damaged(self._path, "an empty file")  # the reserve is made after the first file
             file = SpoolFile(self._path)
             if self._path.stat().st_size > _CHECKED_BELOW or file.sound():
                 return file
@@ -192,6 +230,9 @@ class Spool:
 
     def _make_room(self, wanted: int) -> None:
         """Thin, then drop, the oldest telemetry until `wanted` bytes of messages are free."""
+        size = self._file.size
+        self.forget_settled()
+        wanted -= size - self._file.size
         while wanted > 0:
             freed = self._do(lambda file: thin_oldest(file, Lane.BACKLOG))
             if freed is None:
@@ -209,3 +250,8 @@ class Spool:
                 if not freed:
                     break
                 wanted -= freed
+
+
+def _settle(file: SpoolFile, lane: Lane, ranges: list[SeqRange], epoch: str) -> None:
+    if file.epoch == epoch:
+        file.settle(lane, ranges)

@@ -71,6 +71,15 @@ def test_refused_values(record: dict[str, Any], reason: str) -> None:
     assert source.counts[reason] == 1
 
 
+@pytest.mark.parametrize("off_s", [7_200, -200_000])
+def test_a_danger_is_never_refused_for_its_time(off_s: int) -> None:
+    """Whichever clock is wrong, the device's or ours: the press counts, at the time it arrived."""
+    source = SenmlSource(DEVICES)
+    (reading,) = source.read(SENML, _pack({"n": "oxi-1/sos", "vb": True, "t": NOW + off_s}), NOW)
+    assert (reading.metric, reading.at) == ("sos", NOW)
+    assert source.counts["retimed"] == 1
+
+
 def test_replayed_and_retained() -> None:
     """The same value again is no news; a retained message without a time of its own says nothing."""
     source = SenmlSource(DEVICES)

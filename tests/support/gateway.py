@@ -113,6 +113,14 @@ class AnsweringCloud:
         self._client.loop_stop()
 
 
+def ask_status(data: Path) -> Any:
+    """What the gateway with this data folder says of itself. Raises OSError while nobody answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(data / "status.sock"))
+        return json.loads(b"".join(iter(lambda: connection.recv(65_536), b"")))
+
+
 @dataclass(slots=True)
 class GatewayProcess:
     """The daemon; `more` is appended to its configuration."""
@@ -170,10 +178,7 @@ class GatewayProcess:
 
     def status(self) -> Any:
         """What `anju-gateway status --json` prints. Raises OSError while nobody answers."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
-            connection.connect(str(self.data / "status.sock"))
-            return json.loads(b"".join(iter(lambda: connection.recv(65_536), b"")))
+        return ask_status(self.data)
 
     def press_sos(self) -> None:
         """The resident's button."""

@@ -1,12 +1,17 @@
-"""A TCP proxy that can be told to be slow, to refuse, or to let its connections go dead without a word."""
+"""A TCP proxy that can be told to be slow, to lose packets, to refuse, to cut, or to let links silently go dead."""
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+_SEGMENT = 1_400
+_RETRANSMIT_S = 0.2
+"""Linux sends a lost segment again after 200 ms at the earliest, then after twice as long each time (RFC 6298)."""
 
 
 class SlowProxy:
@@ -19,6 +24,9 @@ class SlowProxy:
         self.delay_s = 0.0
         self.refuses = False
         """While set, every connection is closed at once."""
+        self.loss = 0.0
+        """Share of segments that are lost: what comes behind one waits until it was sent again, as TCP does."""
+        self.rng = random.Random(0)
         self._frozen: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
         self._closed = False
@@ -28,6 +36,19 @@ class SlowProxy:
     def freeze(self) -> None:
         """Make every present connection half open: both ends stay up, nothing passes any more."""
         self._frozen |= self._open
+
+    def cut(self) -> None:
+        """Break every present connection; both ends are told."""
+        for end in list(self._open):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _lose(self, length: int) -> None:
+        for _ in range(0, length, _SEGMENT):
+            again_s = _RETRANSMIT_S
+            while self.rng.random() < self.loss:
+                time.sleep(again_s)
+                again_s *= 2
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -62,6 +83,8 @@ class SlowProxy:
             while data := source.recv(65_536):
                 if delayed and self.delay_s:
                     time.sleep(self.delay_s)
+                if self.loss:
+                    self._lose(len(data))
                 if source not in self._frozen:
                     sink.sendall(data)
         except OSError:
@@ -79,9 +102,8 @@ class SlowProxy:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.cut()
         for end in list(self._open):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
             end.close()
         for thread in self._threads:
             thread.join(10)

@@ -89,3 +89,27 @@ async def test_without_any_time_they_go_unsynced(gateway: Gateway, machine: Mach
     machine.passes(301)
     assert await gateway.pipeline.close_batches() == 1
     assert [batch.clock for batch in _batches(gateway)] == [Clock.UNSYNCED]
+
+
+async def test_held_in_memory_when_the_time_comes(gateway: Gateway, machine: Machine) -> None:
+    """Readings that no group commit had taken yet are moved as well; what comes afterwards keeps its stamp."""
+    payload = b'[{"bn":"oxi/","n":"heart_rate","u":"beat/min","v":%d}]'
+    assert await gateway.pipeline.take("home/v1/oxi/senml", payload % 61)
+    machine.passes(10)
+    machine.wall, machine.synced = NOW, True
+    machine.passes(5)
+    assert await gateway.pipeline.take("home/v1/oxi/senml", payload % 62)
+    assert await gateway.pipeline.close_batches() == 2
+    batches = _batches(gateway)
+    assert [batch.clock for batch in batches] == [Clock.REBASED, Clock.SYNCED]
+    assert [r.at for batch in batches for r in resolve(batch.records, NOW)] == [NOW - 10, NOW + 5]
+
+
+async def test_a_devices_own_time_waits_for_ours(gateway: Gateway, machine: Machine) -> None:
+    """While the time is not known a device's own stamp cannot be judged: all stamps are by one clock, and moved."""
+    payload = b'[{"bn":"oxi/","bt":1794990000.0,"n":"heart_rate","u":"beat/min","v":61}]'
+    await gateway.pipeline.take("home/v1/oxi/senml", payload)
+    machine.passes(10)
+    machine.wall, machine.synced = NOW, True
+    await gateway.pipeline.close_batches()
+    assert [r.at for batch in _batches(gateway) for r in resolve(batch.records, NOW)] == [NOW - 10]

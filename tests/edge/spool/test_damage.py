@@ -144,6 +144,57 @@ def test_damage_found_while_running(path: Path) -> None:
     spool.close()
 
 
+def _flip(path: Path, place: int, bit: int = 0) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ (1 << bit)]))
+
+
+def test_a_flipped_bit_in_a_value_is_never_sent(path: Path) -> None:
+    """SQLite finds such a file in order; the message is not sent with a wrong value but counted as unreadable."""
+    body = path.read_bytes()
+    _flip(path, body.index(b'"v":60.0') + 4)  # 60.0 becomes 70.0, and is still good JSON
+    spool = Spool(path, 10_000_000)
+    assert spool.renewed == 0
+    bodies = [spool.body(Lane.BACKLOG, seq) for seq in spool.after(Lane.BACKLOG, 0, 1_000)]
+    assert not any(b'"v":70.0' in (b or b"") for b in bodies)
+    assert spool.renewed == 1
+    assert len(spool.after(Lane.BACKLOG, 0, 1_000)) == 59
+    assert [(shed.reason, shed.messages) for shed in spool.status().shed] == [("unreadable", 1)]
+    _check_places(spool)
+    spool.close()
+
+
+@pytest.mark.parametrize("name", ["epoch", "last"])
+def test_a_number_is_never_given_out_again(path: Path, name: str) -> None:
+    """A changed epoch or last number of a lane is damage: a new epoch begins, with everything in it."""
+    old = _epoch(path)
+    changes = {
+        "epoch": "UPDATE meta SET value = 'ffffffffffffffff' WHERE key = 'epoch'",
+        "last": "UPDATE sequences SET last = last + 64 WHERE lane = 'backlog'",
+    }
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(changes[name])
+    spool = Spool(path, 10_000_000)
+    assert spool.renewed == 1
+    assert spool.epoch not in (old, "f" * 16)
+    assert len(spool.after(Lane.ALARM, 0, 1_000)) == 20
+    assert spool.last_seq() == {Lane.ALARM: 20, Lane.BACKLOG: 60}
+    spool.close()
+
+
+def test_an_empty_file_is_told(path: Path) -> None:
+    """A file cut off at its first byte looks like a new one to SQLite: that something was there is told."""
+    path.write_bytes(b"")
+    path.with_suffix(".reserve").write_bytes(b"held")
+    spool = Spool(path, 10_000_000)
+    assert spool.renewed == 1
+    assert [shed.reason for shed in spool.status().shed] == ["unreadable"]
+    spool.close()
+
+
 def test_replacement_cut_short_is_finished_by_the_next_start(path: Path) -> None:
     """A crash between setting aside and moving loses nothing and moves nothing twice."""
     path.rename(path.with_name("spool.db.salvage"))

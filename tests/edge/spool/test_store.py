@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from edge.spool.store import MAX_AGE_S, Spool
@@ -37,10 +39,28 @@ def test_settled_is_gone_and_numbers_go_on(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db", 10_000_000)
     for _ in range(5):
         spool.append_alarm(lambda _, seq: b"x", "a", None)
-    assert spool.settle(Lane.ALARM, [(1, 2), (4, 4)]) == 3
+    spool.settle(Lane.ALARM, [(1, 2), (4, 4)])
     assert spool.after(Lane.ALARM, 0, 10) == [3, 5]
     spool.settle(Lane.ALARM, [(1, 5)])
     assert spool.append_alarm(lambda _, seq: b"x", "a", None)[0] == 6
+    spool.close()
+
+
+def test_acknowledged_batches_go_with_the_next(tmp_path: Path) -> None:
+    """What the cloud has of telemetry is no longer offered, and leaves the file together with the next batch."""
+    path = tmp_path / "spool.db"
+    spool = Spool(path, 10_000_000)
+    _fill(spool, Lane.LIVE, 3)
+    spool.settle(Lane.LIVE, [(1, 2)])
+    assert spool.body(Lane.LIVE, 2) is None
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM messages").fetchone() == (3,)
+        _fill(spool, Lane.LIVE, 1)
+        assert db.execute("SELECT seq FROM messages ORDER BY seq").fetchall() == [(3,), (4,)]
+    spool.settle(Lane.LIVE, [(3, 3)], "0123456789abcdef")
+    assert spool.after(Lane.LIVE, 0, 10) == [3, 4]
+    spool.settle(Lane.LIVE, [(3, 4)])
+    assert spool.status().depth == {}
     spool.close()
 
 
