@@ -15,6 +15,7 @@ from edge.spool.schema import migrate
 _GUESSED_LAST = 1 << 20
 _MOST_QUERIES = 20_000
 _PAGE_1 = 4096
+_MAGIC = b"SQLite format 3\0"
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Wreck:
     def messages(self, lane: str) -> Iterator[tuple[int, bytes]]:
         """Sequence and body of all readable messages of a lane, ascending; one with a wrong sum is not readable."""
         found = self._try("SELECT last FROM sequences WHERE lane = ?", (lane,))
-        last = found[0][0] if found else _GUESSED_LAST
+        last = _GUESSED_LAST if found is None else found[0][0] if found else 0
         highest = self._try("SELECT max(seq) FROM messages WHERE lane = ?", (lane,))
         last = max(last, (highest[0][0] or 0) if highest else 0)
         statement = f"SELECT seq, body, {self._sum('messages')} FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
@@ -80,6 +81,7 @@ class Wreck:
     def _halves(self, statement: str, head: tuple[object, ...], low: int, high: int) -> Iterator[tuple[Any, ...]]:
         """Rows between two keys; a range that cannot be read is read by halves, down to the key that cannot."""
         step = 512
+        self.queries = 0  # damage in one table leaves the others their share of the time
         for start in range(low, high + 1, step):
             if self.queries > _MOST_QUERIES:
                 self.unreadable += 1
@@ -116,8 +118,11 @@ def open_wreck(path: Path) -> Wreck | None:
 
 def _replace_first_page(path: Path) -> None:
     """The tables of every spool have been created in the same order, so that their roots are the same pages."""
-    if path.stat().st_size % _PAGE_1:
-        raise OSError("not whole pages: never a spool")
+    torn = path.stat().st_size % _PAGE_1
+    with path.open("r+b") as file:
+        if torn and file.read(len(_MAGIC)) != _MAGIC:
+            raise OSError("not whole pages: never a spool")
+        file.truncate(path.stat().st_size + (_PAGE_1 - torn if torn else 0))  # the end was cut off within a page
     template = sqlite3.connect(":memory:", isolation_level=None)
     migrate(template, 0)
     page = bytearray(template.serialize()[:_PAGE_1])

@@ -185,6 +185,19 @@ def test_a_number_is_never_given_out_again(path: Path, name: str) -> None:
     spool.close()
 
 
+def test_a_file_cut_off_within_a_page_is_salvaged(path: Path) -> None:
+    """Whatever stood before the cut is still read, and that something is missing is told."""
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 4096 - 1_000)
+    spool = Spool(path, 10_000_000)
+    assert spool.renewed == 1
+    assert len(_alarms(spool)) == 20
+    assert 30 <= len(spool.after(Lane.BACKLOG, 0, 1_000)) < 60
+    assert [shed.reason for shed in spool.status().shed] == ["unreadable"]
+    _check_places(spool)
+    spool.close()
+
+
 def test_an_empty_file_is_told(path: Path) -> None:
     """A file cut off at its first byte looks like a new one to SQLite: that something was there is told."""
     path.write_bytes(b"")
