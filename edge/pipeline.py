@@ -235,6 +235,8 @@ class Pipeline:
         async with self._writing:
             try:
                 made = await self._close_batches()
+                if not made:  # what the cloud has would otherwise go with the next batch
+                    await in_thread(self._executor, self._spool.forget_settled)
                 await self._keep_house()
             except SpoolError as error:
                 self.rejected["spool_error", "batch"] += 1
