@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Self
@@ -12,7 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from edge.alarms.answers import AnswerSource
 from edge.alarms.ladder import DEFAULTS, NEVER_ASK, Daytime, Ladder, Ladders, Loudness, Step, TimeOfDay
 from edge.alarms.outputs import Output, OutputDialect, OutputKind
-from edge.phrases import PHRASES
+from edge.fallback.contacts import Contact
+from edge.phrases import PHRASES, Lang
 from edge.sections import Positive, Section, Topic
 from protocols.wire import AlarmKind
 
@@ -131,18 +133,56 @@ class AlarmsSection(Section):
         return Ladders(daytime, own, question_s=self.question_s, ask=self.ask)
 
 
-class FallbackSection(Section):
-    """SMS without the cloud, through a router or provider that takes Standard Webhooks."""
+class ModemSection(Section):
+    """A serial modem with a SIM card."""
 
+    port: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200)]
+    baud: Annotated[int, Field(ge=1200, le=4_000_000)] = 115_200
+    answer_s: Annotated[float, Field(ge=5, le=300)] = 60.0
+    """How long the network may take over one message."""
+
+
+class ContactSection(Section):
+    """Somebody whom the home tells; `after_s` counts from `fallback.after_s` on."""
+
+    name: Annotated[str, Field(min_length=1, max_length=32)]
+    phone: Annotated[str, Field(pattern=r"^\+?[0-9]{3,15}$")]
+    after_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
+    lang: Lang = "zh"
+
+    def contact(self) -> Contact:
+        """As the ladder wants it."""
+        return Contact(self.name, self.phone, self.after_s, self.lang)
+
+
+class FallbackSection(Section):
+    """SMS without the cloud: by a modem, and by a router or provider that takes Standard Webhooks."""
+
+    after_s: Positive = 60.0
+    home_name: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """How the family calls the home; unset: the gateway's id."""
+    modem: ModemSection | None = None
     sms_url: str | None = None
     secret_file: Path | None = None
-    after_s: Positive = 60.0
+    contacts: Annotated[tuple[ContactSection, ...], Field(max_length=16)] = ()
     phones: tuple[str, ...] = ()
+    """Short for contacts without a delay, named by their last digits."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.sms_url and not self.phones:
-            raise ValueError("sms_url needs phones to send to")
+        people = self.people()
+        if self.sms_url and not people:
+            raise ValueError("sms_url needs contacts or phones to send to")
+        if self.modem and not people:
+            raise ValueError("modem needs contacts or phones to send to")
         if self.sms_url and not self.secret_file:
             raise ValueError("sms_url needs secret_file to sign with")
+        twice = sorted(phone for phone, n in Counter(p.phone for p in people).items() if n > 1)
+        if twice:
+            raise ValueError(f"contacts: {', '.join(twice)} is listed twice; each phone is told once of an alarm")
         return self
+
+    def people(self) -> tuple[Contact, ...]:
+        """Whom to tell, the first ones first. Raises ValueError."""
+        short = [Contact(f"…{phone[-4:]}", phone) for phone in self.phones]
+        return tuple(sorted([*(c.contact() for c in self.contacts), *short], key=lambda c: c.after_s))

@@ -24,7 +24,7 @@ from edge.commands import Commands
 from edge.config import GatewayConfig
 from edge.detectors.facade import build
 from edge.detectors.routine import RoutineProfile
-from edge.fallback.sms import FallbackSms
+from edge.fallback.family import Family
 from edge.home.link import HomeLink, Take
 from edge.memory import DetectorMemory
 from edge.messages import restored_alarm
@@ -36,11 +36,11 @@ from edge.sources.build import build_sources
 from edge.spool.store import Spool
 from edge.supervision.host import look
 from edge.supervision.supervisor import Supervisor
-from edge.supervision.technical import is_fault
 from edge.tasks import end_all, in_thread
+from edge.telling import family, watch_alarms
 from edge.uplink.link import Uplink
 from edge.watchdog import PartStoppedError, Pulses, Systemd, watch
-from protocols.wire import Lane, Told, decode_alarm
+from protocols.wire import Told
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class Gateway:
     memory: DetectorMemory
     home: HomeLink
     uplink: Uplink
-    fallback: FallbackSms
+    fallback: Family
     renewal: Renewal | None
     health: health.Health
     pulses: Pulses
@@ -90,7 +90,8 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     async def told(alarm_id: str, whom: Told) -> None:
         await pipeline.apply(alarms.told(alarm_id, whom))
 
-    fallback = FallbackSms(config.fallback, config.gateway.id, clock, told)
+    fallback = family(config, clock, told)
+    fallback.load()
     watch, settled = watch_alarms(spool, fallback)
     detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config))
     sources = build_sources(devices, config.dialect_names())
@@ -103,6 +104,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
             lambda: home.connected,
             rng,
             clock.now(),
+            fallback.faults,
         ),
         detectors=detectors,
         alarms=alarms,
@@ -116,7 +118,8 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         max_records=config.telemetry.max_records,
         wait_for_time_s=config.clock.wait_for_time_s,
     )
-    own_health = health.Health(devices, spool, executor, pipeline, clock, config.gateway.data_dir)
+    config_version = remote.version if remote is not None else _no_version
+    own_health = health.Health(devices, spool, executor, pipeline, clock, config.gateway.data_dir, config_version)
     home = HomeLink(
         config.home_broker,
         config.gateway.id,
@@ -138,7 +141,9 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         rng=rng,
         heartbeat_s=config.status.heartbeat_s,
         status=own_health.status,
-        on_command=Commands(alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes, remote),
+        on_command=Commands(
+            alarms, pipeline, spool, executor, clock, home.say, lambda: uplink.lanes, remote, fallback.stood_down
+        ),
         on_settled=settled,
         on_back=pipeline.restate,
         on_reached=remote.reached if remote is not None else _nothing,
@@ -153,6 +158,10 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
 
 async def _nothing() -> None:
     """Nobody waits to hear that the cloud was reached."""
+
+
+def _no_version() -> None:
+    """Nobody but the local file configures this gateway."""
 
 
 def beating(pulses: Pulses, part: str, clock: Clock, work: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
@@ -204,33 +213,6 @@ def _profile(config: GatewayConfig) -> RoutineProfile:
     )
 
 
-def watch_alarms(
-    spool: Spool, fallback: FallbackSms
-) -> tuple[Callable[[Alarm, int | None], None], Callable[[Lane, list[tuple[int, int]]], None]]:
-    """What tells the fallback of stored and of acknowledged alarms; those still in the spool are watched at once."""
-    sent_as: dict[int, str] = {}
-    for seq in spool.after(Lane.ALARM, 0, 1_000):
-        event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
-        sent_as[seq] = event.alarm_id
-        if not is_fault(event.kind, event.reason):
-            fallback.watch(event.alarm_id, event.state)
-
-    def watch(alarm: Alarm, seq: int | None) -> None:
-        if seq is not None:
-            sent_as[seq] = alarm.alarm_id
-        if not is_fault(alarm.kind, alarm.reason):
-            fallback.watch(alarm.alarm_id, alarm.state)
-
-    def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
-        if lane is Lane.ALARM:
-            done = [seq for seq in sent_as if any(a <= seq <= b for a, b in ranges)]
-            taken = {sent_as.pop(seq) for seq in done}
-            # An answer to the question's event is none to the raise that followed it.
-            fallback.waiting.settled(taken - set(sent_as.values()))
-
-    return watch, settled
-
-
 async def run(
     gateway: Gateway, systemd: Systemd, stop: asyncio.Event, broken: Callable[[PartStoppedError], None]
 ) -> None:
@@ -245,6 +227,7 @@ async def run(
             now = gateway.clock.now()
             alarms = [alarm for body in gateway.spool.open_alarms() if (alarm := _restored(body)) is not None]
             await gateway.pipeline.apply(gateway.alarms.restore(gateway.pipeline.supervisor.restore(alarms), now))
+            gateway.alarms.recall(case.alarm for case in gateway.fallback.tellings.cases.values())
             log.info("gateway_started", gateway=config.gateway.id, epoch=gateway.spool.epoch, open_alarms=len(alarms))
             systemd.tell(READY=1, STATUS=f"gateway {config.gateway.id}")
             await _until_stopped(gateway, systemd, stop, broken)

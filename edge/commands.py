@@ -42,6 +42,7 @@ class Commands:
         say: Callable[[Speak], None],
         lanes: Callable[[], Lanes],
         remote: RemoteConfig | None = None,
+        on_stood_down: Callable[[list[str]], None] = lambda _ids: None,
     ) -> None:
         self._alarms = alarms
         self._pipeline = pipeline
@@ -51,6 +52,7 @@ class Commands:
         self._say = say
         self._lanes = lanes
         self._remote = remote
+        self._on_stood_down = on_stood_down
 
     async def __call__(self, command: Command) -> Reply | None:
         """Carry out one command and answer it; None: the answer comes when it is delivered again."""
@@ -100,5 +102,7 @@ class Commands:
         }[command.stage]
         self._say(Speak(phrase, about, ends=command.stage is ProgressStage.STOOD_DOWN))
         if command.stage is ProgressStage.STOOD_DOWN:
-            await in_thread(self._executor, self._spool.forget_alarms, self._alarms.stand_down())
+            closed = self._alarms.stand_down()
+            await in_thread(self._executor, self._spool.forget_alarms, closed)
+            self._on_stood_down(closed)
         return phrase

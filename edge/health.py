@@ -47,8 +47,11 @@ class Health:
         pipeline: Pipeline,
         clock: Clock,
         data: Path,
+        config_version: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`config_version` tells which version of the cloud's configuration is in force."""
         self._devices = devices
+        self._config_version = config_version
         self._spool = spool
         self._executor = executor
         self._pipeline = pipeline
@@ -71,7 +74,7 @@ class Health:
             last_seq=await in_thread(self._executor, self._spool.last_seq),
             spool=await in_thread(self._executor, self._spool.status),
             disk_free_bytes=shutil.disk_usage(self._data).free,
-            versions={"anju": version()},
+            versions=self._versions(),
             sensors=[
                 SensorStatus(d.id, pipeline.last_heard.get(d.id), d.interval_s, pipeline.battery.get(d.id))
                 for d in self._devices[:256]
@@ -85,6 +88,10 @@ class Health:
                 "disk_written_bytes": written_bytes() or 0,
             },
         )
+
+    def _versions(self) -> dict[str, str]:
+        config = self._config_version()
+        return {"anju": version()} | ({} if config is None else {"config": str(config)})
 
 
 async def report(health: Health, uplink: Uplink, pipeline: Pipeline, home: HomeLink) -> dict[str, Any]:

@@ -154,9 +154,11 @@ class Pipeline:
         for detection in self._detectors.on_tick(now.wall):
             await self.apply(self._alarms.detect(detection, now))
         await self.apply(self._alarms.tick(now))
-        await self.apply(self.supervisor.tick(now))
         for failure in self._detectors.take_failures():
             log.error("detector_failed", detector=failure.key, doing=failure.what, error=failure.error[:300])
+            if failure.what == "detect":
+                self.supervisor.detector_failed(failure.device, now)
+        await self.apply(self.supervisor.tick(now))
 
     async def apply(self, effects: Iterable[Effect]) -> None:
         """Carry out effects in order: an alarm is on flash before the uplink wakes and before anybody speaks."""

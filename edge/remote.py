@@ -28,6 +28,8 @@ SETTABLE = frozenset({"alarms", "telemetry", "uplink", "fallback", "status", "de
 """What the cloud may set. Never: identity, brokers, spool, metrics."""
 _NEVER_ENDS = ("_file", "_dir", "_url")
 """Keys ending so name credentials or places where data goes; they are the installer's."""
+_INSTALLERS = frozenset({"fallback.modem"})
+"""What only somebody who stands before the gateway can know."""
 _MOST_STARTS = 3
 
 
@@ -75,7 +77,7 @@ def forbidden(settings: Mapping[str, Any]) -> list[str]:
             pending += [(f"{name}.{key}", inner) for key, inner in value.items()]
         elif isinstance(value, list):
             pending += [(f"{name}.{i}", inner) for i, inner in enumerate(value)]
-        if name.endswith(_NEVER_ENDS):
+        if name.endswith(_NEVER_ENDS) or name in _INSTALLERS:
             found.append(name)
     return sorted(found)
 
@@ -177,11 +179,15 @@ class RemoteConfig:
             log.error("remote_config_rolled_back", why="cloud_not_reached")
             self._reload()
 
+    def version(self) -> int | None:
+        """The version in force or on trial; None: the local file alone."""
+        return self.state.current.version if self.state.current else None
+
     def describe(self) -> dict[str, Any]:
         """For the status: version in force (None: the local file alone), whether on trial, the last outcome."""
         state = self.state
         return {
-            "version": state.current.version if state.current else None,
+            "version": self.version(),
             "trying_since": state.trial.since if state.trial else None,
             "last": msgspec.to_builtins(state.last),
         }

@@ -19,6 +19,10 @@ class Fault(StrEnum):
     TOO_HOT = "too_hot"
     MEMORY_SHORT = "memory_short"
     HOME_BROKER_LOST = "home_broker_lost"
+    FALLBACK_SMS = "fallback_sms"
+    """No SMS could leave the home: modem, SIM card or network."""
+    DETECTOR_FAILED = "detector_failed"
+    """A detector has a defect: what it watches is not watched, or not fully."""
 
 
 def cause(reason: str, device: str | None) -> str:

@@ -139,6 +139,13 @@ class TellOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ToldWhat(StrEnum):
+    """What the home told somebody: that there is an alarm, or that it is over."""
+
+    ALARM = "alarm"
+    STAND_DOWN = "stand_down"
+
+
 class Told(Frozen, frozen=True):
     """Somebody whom the gateway told by itself while the cloud did not answer; `who` is the contact's name."""
 
@@ -146,6 +153,7 @@ class Told(Frozen, frozen=True):
     channel: Code
     at: Time
     outcome: TellOutcome
+    what: ToldWhat = ToldWhat.ALARM
 
 
 class AlarmEvent(Frozen, frozen=True):

@@ -18,7 +18,7 @@ from cloud.incidents.states import State, Step
 from cloud.incidents.timers import TimerKind
 from protocols.errors import ProtocolError, Reason
 from protocols.faults import cause
-from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, ProgressStage
+from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, ProgressStage, ToldWhat
 
 _LONGEST_PENDING_S = 600.0
 _MOST_EVIDENCE = 32
@@ -100,12 +100,13 @@ class AlarmIntake:
             return
         of_incident = (incident_events.c.incident_id == alarm["incident_id"], incident_events.c.kind == "told_by_home")
         rows = await work.all(select(incident_events.c.data).where(*of_incident))
-        known = {(row["data"]["who"], row["data"]["told_at"], row["data"]["alarm_id"]) for row in rows}
+        known = {(row["data"]["text"], row["data"]["told_at"], row["data"]["alarm_id"]) for row in rows}
         for whom in event.told:
-            if (whom.who, whom.at, event.alarm_id) in known:
-                continue
             data = {"who": whom.who, "channel": whom.channel, "told_at": whom.at, "outcome": whom.outcome}
-            text = f"{whom.who} ({whom.channel}: {whom.outcome})"
+            over = f"{whom.what}, " if whom.what is not ToldWhat.ALARM else ""
+            text = f"{whom.who} ({over}{whom.channel}: {whom.outcome})"
+            if (text, whom.at, event.alarm_id) in known:
+                continue
             actor = f"gateway:{alarm['gateway_id']}"
             await record(work, alarm["incident_id"], "told_by_home", actor, alarm_id=event.alarm_id, text=text, **data)
 

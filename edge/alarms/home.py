@@ -96,6 +96,12 @@ class Alarms:
             self._open[alarm.alarm_id] = alarm
         return effects
 
+    def recall(self, alarms: Iterable[Alarm]) -> None:
+        """Alarms of the last run of which something may still be to be told; open ones are known already."""
+        for alarm in alarms:
+            if alarm.alarm_id not in self._open:
+                self._remember(alarm)
+
     def detect(self, detection: Detection, now: Instant) -> list[Effect]:
         """Open an alarm, join an open one, or note that a condition ended."""
         if detection.cleared:
@@ -162,6 +168,8 @@ class Alarms:
         alarm = self._open.get(alarm_id) or self._recent.get(alarm_id)
         if alarm is None:
             self.counts["told_of_unknown"] += 1
+            return []
+        if told in alarm.told:
             return []
         changed = replace(alarm, told=(*alarm.told, told)[-MAX_TOLD:])
         (self._open if alarm_id in self._open else self._recent)[alarm_id] = changed

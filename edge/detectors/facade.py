@@ -2,7 +2,7 @@
 
 Theory of operation. A detector is listed with a name and a way to make it. What it takes follows from its methods
 (`on_reading`, `on_frame`, `on_tick`), of the one device it is listed for, or of the whole home. One that raises is
-counted and reported as technical, and the others go on; one that raises several times in a row has a broken memory and
+counted and reported as a fault, and the others go on; one that raises several times in a row has a broken memory and
 is made afresh. What a Stateful detector remembers is one entry of `state()`, under its key.
 """
 
@@ -21,12 +21,10 @@ from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import Device, DeviceRole, Reading, SignalFrame
-from protocols.wire import AlarmKind, Evidence, Priority
 
 STATE_VERSION: Final = 1
 FRESH_AFTER = 3
 """A detector that raises this often in a row is made afresh."""
-REPORTED_AGAIN_S = 3600.0
 _FAILURES_KEPT = 32
 
 
@@ -46,9 +44,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong in one detector, for the log: `what` it was doing, and the error."""
+    """What went wrong in one detector: `what` it was doing, and the error; `device` as listed, else the gateway."""
 
     key: str
+    device: str
     what: str
     error: str
 
@@ -58,7 +57,6 @@ class _Hosted:
     listed: Listed
     detector: Detector
     in_a_row: int = 0
-    reported_at: float = float("-inf")
 
 
 class Detectors:
@@ -87,7 +85,7 @@ class Detectors:
         found: list[Detection] = []
         for hosted in self._concerned(reading.device):
             if isinstance(hosted.detector, TakesReadings):
-                found += self._guarded(hosted, partial(hosted.detector.on_reading, reading, now), now)
+                found += self._guarded(hosted, partial(hosted.detector.on_reading, reading, now))
         return found
 
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
@@ -95,7 +93,7 @@ class Detectors:
         found: list[Detection] = []
         for hosted in self._concerned(frame.device):
             if isinstance(hosted.detector, TakesFrames):
-                found += self._guarded(hosted, partial(hosted.detector.on_frame, frame), frame.at)
+                found += self._guarded(hosted, partial(hosted.detector.on_frame, frame))
         return found
 
     def on_tick(self, now: float) -> list[Detection]:
@@ -103,11 +101,11 @@ class Detectors:
         found: list[Detection] = []
         for hosted in self._hosted.values():
             if isinstance(hosted.detector, TakesTime):
-                found += self._guarded(hosted, partial(hosted.detector.on_tick, now), now)
+                found += self._guarded(hosted, partial(hosted.detector.on_tick, now))
         return found
 
     def take_failures(self) -> list[Failure]:
-        """What went wrong since the last call (the newest 32), for the log."""
+        """What went wrong since the last call (the newest 32), for the log and for supervision."""
         failures = list(self._failures)
         self._failures.clear()
         return failures
@@ -142,7 +140,7 @@ class Detectors:
                 hosted.detector.restore(remembered)
             except Exception as error:  # noqa: BLE001 -- whatever a foreign state does, the detector starts fresh
                 self._own_counts["state_refused"] += 1
-                self._failures.append(Failure(key, "restore", f"{type(error).__name__}: {error}"))
+                self._note(hosted, "restore", error)
                 hosted.detector = hosted.listed.make()
                 refused[key] = remembered
         return refused
@@ -150,7 +148,7 @@ class Detectors:
     def _concerned(self, device: str) -> Iterable[_Hosted]:
         return (h for h in self._hosted.values() if h.listed.device is None or h.listed.device == device)
 
-    def _guarded(self, hosted: _Hosted, call: Callable[[], list[Detection]], now: float) -> list[Detection]:
+    def _guarded(self, hosted: _Hosted, call: Callable[[], list[Detection]]) -> list[Detection]:
         try:
             found = call()
         except Exception as error:  # noqa: BLE001 -- a defect of one detector must not silence the others
@@ -159,22 +157,18 @@ class Detectors:
             if hosted.in_a_row >= FRESH_AFTER:
                 self._own_counts[f"{hosted.listed.key}_made_afresh"] += 1
                 hosted.detector, hosted.in_a_row = hosted.listed.make(), 0
-            if abs(now - hosted.reported_at) < REPORTED_AGAIN_S:
-                return []
-            hosted.reported_at = now
-            return [_failure(hosted.listed, now)]
+            return []
         hosted.in_a_row = 0
         return found
 
     def _failed(self, hosted: _Hosted, what: str, error: Exception) -> None:
         self._own_counts[f"{hosted.listed.key}_failed"] += 1
-        self._failures.append(Failure(hosted.listed.key, what, f"{type(error).__name__}: {error}"))
+        self._note(hosted, what, error)
 
-
-def _failure(listed: Listed, now: float) -> Detection:
-    device = listed.device or "gateway"
-    evidence = Evidence(detector=listed.name, device=device, at=max(now, 0.0), reason="detector_failed")
-    return Detection(AlarmKind.TECHNICAL, Priority.LOW, now, device, evidence.reason, 1.0, (evidence,))
+    def _note(self, hosted: _Hosted, what: str, error: Exception) -> None:
+        listed = hosted.listed
+        failure = Failure(listed.key, listed.device or "gateway", what, f"{type(error).__name__}: {error}")
+        self._failures.append(failure)
 
 
 def build(devices: Iterable[Device], *, spo2_scale_2: bool = False, routine: RoutineProfile | None = None) -> Detectors:

@@ -1,1 +1,1 @@
-"""Help without the cloud: SMS through a router or provider on the home's own line."""
+"""Help without the cloud: SMS to the resident's contacts by a modem in the home or by a router's API."""

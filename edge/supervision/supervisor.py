@@ -18,6 +18,8 @@ from protocols.faults import Fault
 LOOK_EVERY_S = 5.0
 FIRST_LOOK_S = 30.0
 """After the start devices and broker get this long, so that a restart neither clears nor raises anything by itself."""
+DETECTOR_WELL_S = 600.0
+"""A detector that has not failed for so long works again."""
 
 
 class Supervisor:
@@ -31,14 +33,18 @@ class Supervisor:
         broker: Callable[[], bool],
         rng: random.Random,
         now: Instant,
+        more: Callable[[], set[Fault]] = set,
     ) -> None:
+        """`more` are faults of the gateway that other parts know of."""
+        self._more = more
         self._seen = seen
         self._host = host
         self._broker = broker
-        self._broker_at = now.mono
+        self._started = self._broker_at = now.mono
         self._look_at = now.mono + FIRST_LOOK_S
         self._mains: dict[str, bool] = {}
         self._own: set[Fault] = set()
+        self._failed: dict[str, float] = {}
         self.devices = DeviceSupervision(devices, self._declared, now.mono)
         self.alarms = TechnicalAlarms({d.id: d.room for d in devices}, rng)
 
@@ -53,7 +59,9 @@ class Supervisor:
             (mine if TechnicalAlarms.owns(alarm) else others).append(alarm)
         self.alarms.restore(mine)
         for alarm in mine:
-            if alarm.device == GATEWAY:
+            if alarm.reason == Fault.DETECTOR_FAILED:
+                self._failed[alarm.device] = self._started
+            elif alarm.device == GATEWAY:
                 self._own.add(Fault(alarm.reason))
             else:
                 self.devices.restore(Fault(alarm.reason), alarm.device)
@@ -76,6 +84,10 @@ class Supervisor:
             parts = topic.split("/") if topic.startswith("home/v1/") else error.where.split(".")
             self.devices.refused(parts[2] if topic.startswith("home/v1/") else parts[1] if len(parts) > 1 else "")
 
+    def detector_failed(self, device: str, now: Instant) -> None:
+        """A detector of this device (or of the whole home: the gateway) has a defect."""
+        self._failed[device] = now.mono
+
     def tick(self, now: Instant) -> list[Changed]:
         """Call several times a second; looks every few seconds."""
         if self._broker():
@@ -86,8 +98,11 @@ class Supervisor:
         self._own = judge(self._host(), now.mono - self._broker_at, self._own)
         if self._mains and not all(self._mains.values()):
             self._own.add(Fault.MAINS_LOST)
+        own = self._own | self._more()
         faults = self.devices.faults(now.mono) if self._broker_is_there(now) else set()
-        return self.alarms.compare(faults | {(fault, GATEWAY) for fault in self._own}, now)
+        self._failed = {d: at for d, at in self._failed.items() if now.mono - at < DETECTOR_WELL_S}
+        failed = {(Fault.DETECTOR_FAILED, device) for device in self._failed}
+        return self.alarms.compare(faults | failed | {(fault, GATEWAY) for fault in own}, now)
 
     def _broker_is_there(self, now: Instant) -> bool:
         """With the home broker lost every device is silent: that is one fault, not thirty."""

@@ -17,7 +17,7 @@ from cloud.incidents.events import EventFeed
 from cloud.incidents.intake import AlarmIntake
 from cloud.incidents.technical import clear_technical, open_technical
 from protocols.errors import ProtocolError
-from protocols.wire import AlarmKind, AlarmState, Evidence, Priority, TellOutcome, Told
+from protocols.wire import AlarmKind, AlarmState, Evidence, Priority, TellOutcome, Told, ToldWhat
 from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import ME, raise_alarm, rows_of, run_timers, the_incident
@@ -232,6 +232,7 @@ async def test_who_was_told_by_the_home_is_in_the_log_once(context: Context, clo
     told = [Told(who, "http_sms", clock.now, TellOutcome.SENT) for who in ("…0001", "…0002")]
     raised = msgspec.structs.replace(alarm(AlarmState.RAISED, 1, clock.now), told=told[:1])
     await intake.accept(GATEWAY, raised)
-    await intake.accept(GATEWAY, msgspec.structs.replace(raised, seq=2, told=told))
-    log = [e["data"]["who"] for e in await rows_of(context, incident_events) if e["kind"] == "told_by_home"]
-    assert log == ["…0001", "…0002"]
+    over = Told("…0001", "modem_sms", clock.now, TellOutcome.UNKNOWN, ToldWhat.STAND_DOWN)
+    await intake.accept(GATEWAY, msgspec.structs.replace(raised, seq=2, told=[*told, over]))
+    log = [e["data"]["text"] for e in await rows_of(context, incident_events) if e["kind"] == "told_by_home"]
+    assert log == ["…0001 (http_sms: sent)", "…0002 (http_sms: sent)", "…0001 (stand_down, modem_sms: unknown)"]

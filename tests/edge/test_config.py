@@ -22,6 +22,10 @@ _GOOD = '[gateway]\nid = "gw-1"\n[cloud_broker]\nhost = "broker"\n'
         (_GOOD + '[[devices]]\nid = "a"\nrole = "toaster"\n', "devices.0.role"),
         (_GOOD + '[[devices]]\nid = "a"\nrole = "sos"\n[[devices]]\nid = "a"\nrole = "sos"\n', "a"),
         ("[gateway\n", "gateway.toml"),
+        (_GOOD + '[fallback]\nmodem = { port = "/dev/ttyUSB0" }\n', "contacts"),
+        (_GOOD + '[fallback]\nmodem = { port = "COM1" }\nphones = ["10086"]\n', "fallback.modem.port"),
+        (_GOOD + '[[fallback.contacts]]\nname = "a"\nphone = "12 34"\n', "fallback.contacts.0.phone"),
+        (_GOOD + '[fallback]\nphones = ["10086"]\n[[fallback.contacts]]\nname = "a"\nphone = "10086"\n', "twice"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

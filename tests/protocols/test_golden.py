@@ -69,6 +69,30 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         ),
         wire.decode_alarm,
     ),
+    "alarm-told": (
+        wire.AlarmEvent(
+            v=1,
+            alarm_id=ALARM,
+            epoch=EPOCH,
+            seq=9,
+            kind=wire.AlarmKind.SOS,
+            priority=wire.Priority.HIGH,
+            state=wire.AlarmState.CANCELLED_BY_RESIDENT,
+            at=T,
+            clock=wire.Clock.SYNCED,
+            reason="resident_cancelled",
+            sent=T + 300,
+            changed_at=T + 240,
+            device="sos-1",
+            told=[
+                wire.Told("女儿", "modem_sms", T + 60, wire.TellOutcome.SENT),
+                wire.Told("Mr Li", "http_sms", T + 120, wire.TellOutcome.FAILED),
+                wire.Told("王医生", "modem_sms", T + 180, wire.TellOutcome.UNKNOWN),
+                wire.Told("女儿", "modem_sms", T + 250, wire.TellOutcome.SENT, wire.ToldWhat.STAND_DOWN),
+            ],
+        ),
+        wire.decode_alarm,
+    ),
     "status": (
         wire.Status(
             v=1,
@@ -85,6 +109,17 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
             versions={"anju": "0.1.0"},
             sensors=[wire.SensorStatus("oxi-1", T - 5, 60.0, 91.0)],
             counters={"malformed": 2},
+        ),
+        wire.decode_status,
+    ),
+    "status-faults": (
+        wire.Status(
+            v=1,
+            kind=wire.StatusKind.HEARTBEAT,
+            session="s-1",
+            at=T,
+            versions={"anju": "0.1.0", "config": "7"},
+            faults=["detector_failed:wrist-1", "fallback_sms", "sensor_battery_low:oxi-1"],
         ),
         wire.decode_status,
     ),

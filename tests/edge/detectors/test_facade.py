@@ -49,15 +49,14 @@ def _reading(device: str, value: float = 1.0, at: float = 0.0) -> Reading:
 
 
 def test_failure_is_isolated_and_reported() -> None:
-    """A detector that raises is reported once as technical, and the one beside it finds what it would have found."""
+    """A detector that raises is reported with its device, and the one beside it finds what it would have found."""
     hosted = Detectors([Listed("broken", Counting, "a"), Listed("whole", Counting, "c")])
-    first = hosted.on_reading(_reading("a", 13.0), 0.0)
-    assert [(d.kind, d.reason, d.device) for d in first] == [(AlarmKind.TECHNICAL, "detector_failed", "a")]
+    assert hosted.on_reading(_reading("a", 13.0), 0.0) == []
     assert hosted.on_reading(_reading("a", 13.0), 1.0) == []
     found = [d for t in range(3) for d in hosted.on_reading(_reading("c"), float(t))]
     assert [d.reason for d in found] == ["seen_3"]
     assert hosted.counts["broken/a_failed"] == 2
-    assert [f.key for f in hosted.take_failures()].count("broken/a") == 2
+    assert [(f.key, f.device, f.what) for f in hosted.take_failures()] == [("broken/a", "a", "detect")] * 2
     assert hosted.take_failures() == []
 
 

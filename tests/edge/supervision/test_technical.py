@@ -9,7 +9,7 @@ from edge.clock import Instant
 from edge.readings import Device, DeviceRole, Reading
 from edge.sources.base import Heard
 from edge.supervision.host import Host, judge, look
-from edge.supervision.supervisor import Supervisor
+from edge.supervision.supervisor import DETECTOR_WELL_S, Supervisor
 from protocols.errors import ProtocolError, Reason
 from protocols.faults import Fault
 from protocols.wire import AlarmKind, AlarmState
@@ -52,6 +52,29 @@ def test_one_event_per_cause_that_clears_itself() -> None:
     assert home.supervisor.alarms.causes == ["sensor_silent:oxi"]
     assert home.after(60, ALIVE) == [("sensor_silent", "oxi", AlarmState.CLEARED)]
     assert home.supervisor.alarms.causes == []
+
+
+def test_a_failed_detector_is_a_fault_that_ends() -> None:
+    """One alarm however often it fails, over a restart too; it is cleared when it has worked for a while."""
+    home = _Home()
+    home.after(31, ALIVE)
+    home.supervisor.detector_failed("oxi", Instant(NOW + home.at, home.at))
+    assert home.after(10, ALIVE) == [("detector_failed", "oxi", AlarmState.RAISED)]
+    home.supervisor.detector_failed("oxi", Instant(NOW + home.at, home.at))
+    assert home.after(10, ALIVE) == []
+    assert home.supervisor.alarms.causes == ["detector_failed:oxi"]
+    kept = list(home.supervisor.alarms._open.values())
+    home.supervisor = home.restarted()
+    assert home.supervisor.restore(kept) == []
+    assert home.after(31, ALIVE) == []
+    assert home.after(DETECTOR_WELL_S, ALIVE) == [("detector_failed", "oxi", AlarmState.CLEARED)]
+
+
+def test_every_fault_has_its_words() -> None:
+    """The console names each cause in both languages."""
+    for lang in ("zh", "en"):
+        texts = Path(f"cloud/web/src/i18n/{lang}.ts").read_text(encoding="utf-8")
+        assert [fault for fault in Fault if f'"cause.{fault}"' not in texts] == []
 
 
 def test_a_restart_neither_repeats_nor_forgets() -> None:

@@ -231,6 +231,8 @@ export const en: Record<Key, string> = {
   "cause.sensor_stuck": "Sensor value stuck",
   "cause.sensor_implausible": "Sensor value impossible",
   "cause.sensor_tamper": "Sensor tampered with",
+  "cause.fallback_sms": "Fallback SMS cannot be sent (modem, SIM card or network)",
+  "cause.detector_failed": "A detector has failed; part of the home is not watched",
   "cause.disk_filling": "Gateway disk filling",
   "cause.too_hot": "Gateway too hot",
   "cause.memory_short": "Gateway short of memory",

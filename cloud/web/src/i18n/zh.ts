@@ -229,6 +229,8 @@ export const zh = {
   "cause.sensor_stuck": "传感器读数不变",
   "cause.sensor_implausible": "传感器读数不合理",
   "cause.sensor_tamper": "传感器被拆动",
+  "cause.fallback_sms": "备用短信发不出去（调制解调器、SIM卡或信号）",
+  "cause.detector_failed": "检测程序出错，部分检测停止",
   "cause.disk_filling": "网关存储将满",
   "cause.too_hot": "网关过热",
   "cause.memory_short": "网关内存不足",

@@ -12,24 +12,15 @@ from pathlib import Path
 
 from standardwebhooks import Webhook
 
-from edge.alarm_config import FallbackSection
 from edge.alarms import Alarm
-from edge.app import watch_alarms
 from edge.clock import SystemClock
-from edge.fallback.sms import FallbackSms, Waiting
+from edge.config import GatewayConfig
+from edge.fallback.contacts import Contact
+from edge.fallback.family import Family
+from edge.fallback.router import RouterSms
 from edge.spool.store import Spool
+from edge.telling import family, watch_alarms
 from protocols.wire import AlarmKind, AlarmState, Lane, Priority, TellOutcome, Told
-
-
-def test_each_late_alarm_is_due_once() -> None:
-    """An alarm is due after the waiting time, once; one the cloud has taken is never due."""
-    waiting = Waiting(60.0)
-    waiting.raised("a", 0.0)
-    waiting.raised("b", 0.0)
-    waiting.settled(["b"])
-    assert waiting.due(59.0) == []
-    assert waiting.due(60.0) == ["a"]
-    assert waiting.due(61.0) == []
 
 
 async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
@@ -53,19 +44,25 @@ async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
     thread.start()
     secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
     (tmp_path / "secret").write_text(secret)
-    section = FallbackSection(
-        sms_url=f"http://127.0.0.1:{server.server_port}/sms",
-        secret_file=tmp_path / "secret",
-        after_s=0.1,
-        phones=("10000000001", "10000000002"),
+    config = GatewayConfig.model_validate(
+        {
+            "gateway": {"id": "gw-1", "data_dir": tmp_path},
+            "cloud_broker": {"host": "none"},
+            "fallback": {
+                "sms_url": f"http://127.0.0.1:{server.server_port}/sms",
+                "secret_file": tmp_path / "secret",
+                "after_s": 0.1,
+                "phones": ("10000000001", "10000000002"),
+            },
+        }
     )
     reports: asyncio.Queue[tuple[str, Told]] = asyncio.Queue()
 
     async def told(alarm_id: str, whom: Told) -> None:
         reports.put_nowait((alarm_id, whom))
 
-    sms = FallbackSms(section, "gw-1", SystemClock(), told)
-    sms.watch("a1", AlarmState.RAISED)
+    sms = family(config, SystemClock(), told)
+    sms.watch(Alarm("a1", AlarmKind.SOS, Priority.HIGH, AlarmState.RAISED, 1.0, 1.0, "button", "sos"))
     task = asyncio.create_task(sms.run())
     assert await asyncio.to_thread(both.wait, 20)
     told_of = [await asyncio.wait_for(reports.get(), 20) for _ in range(2)]
@@ -78,6 +75,7 @@ async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
         ("a1", "…0001", TellOutcome.SENT),
         ("a1", "…0002", TellOutcome.SENT),
     ]
+    assert all("紧急呼叫" in json.loads(body)["data"]["text"] for _, body in got)
     for headers, body in got:
         Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
     assert sorted(json.loads(body)["data"]["to"] for _, body in got) == ["10000000001", "10000000002"]
@@ -89,7 +87,15 @@ def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
     async def nobody(_alarm_id: str, _told: Told) -> None:
         raise AssertionError("nothing is sent here")
 
-    fallback = FallbackSms(FallbackSection(), "gw-1", SystemClock(), nobody)
+    fallback = Family(
+        senders=(RouterSms("http://127.0.0.1:1/", "", SystemClock()),),
+        contacts=(Contact("c", "10086"),),
+        after_s=60.0,
+        home="gw-1",
+        folder=tmp_path,
+        clock=SystemClock(),
+        on_told=nobody,
+    )
     spool = Spool(tmp_path / "spool.db", 1_000_000)
     try:
         watch, settled = watch_alarms(spool, fallback)
@@ -97,8 +103,8 @@ def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
         watch(pending, 5)
         watch(replace(pending, state=AlarmState.RAISED), 6)
         settled(Lane.ALARM, [(5, 5)])
-        assert set(fallback.waiting.since) == {"a"}
+        assert set(fallback.tellings.cases) == {"a"}
         settled(Lane.ALARM, [(6, 6)])
-        assert fallback.waiting.since == {}
+        assert fallback.tellings.cases == {}
     finally:
         spool.close()

@@ -1,0 +1,1 @@
+"""Help without the cloud."""
