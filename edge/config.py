@@ -14,6 +14,7 @@ from edge.alarm_config import AlarmsSection, FallbackSection
 from edge.readings import BodyPosition, Device, DeviceRole
 from edge.sections import Identifier, Port, Positive, Section
 from edge.sources.build import DialectNames
+from edge.sources.tasmota_topics import DEFAULT, FullTopic
 
 
 class ConfigError(ValueError):
@@ -113,13 +114,23 @@ class StatusSection(Section):
 
 
 class DialectsSection(Section):
-    """Base topics of the dialects in this home; `receivers` says in which room each Bluetooth receiver stands."""
+    """Base topics of the dialects in this home, and the FullTopics of its Tasmota boards where they are not the usual
+    one; `receivers` says in which room each Bluetooth receiver stands.
+    """
 
     zigbee2mqtt: str = "zigbee2mqtt"
     homeassistant: str = "homeassistant"
     theengs: str = "home"
     owntracks: str = "owntracks"
+    tasmota: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = (DEFAULT,)
     receivers: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("tasmota")
+    @classmethod
+    def _full_topics(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            FullTopic(pattern)
+        return patterns
 
 
 class ResidentSection(Section):

@@ -151,6 +151,8 @@ class Pipeline:
     async def tick(self) -> None:
         """Call several times a second: silence has consequences."""
         now = self._clock.now()
+        for reading in self.sources.due(now.wall):
+            await self._take_reading(reading, now)
         for detection in self._detectors.on_tick(now.wall):
             await self.apply(self._alarms.detect(detection, now))
         await self.apply(self._alarms.tick(now))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.readings import Reading, SignalFrame
 from protocols.errors import ProtocolError
@@ -80,9 +80,10 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A message that commands a device."""
+@runtime_checkable
+class Timed(Protocol):
+    """A dialect in which something also follows from time: its devices do not say that a movement is over."""
 
-    topic: str
-    payload: bytes
+    def due(self, now: float) -> list[Reading]:
+        """What has become so by Unix time `now`; each once."""
+        ...

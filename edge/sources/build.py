@@ -12,18 +12,20 @@ from edge.sources.dispatch import Sources
 from edge.sources.homeassistant import HomeAssistantSource
 from edge.sources.owntracks import OwnTracksSource
 from edge.sources.tasmota import TasmotaSource
+from edge.sources.tasmota_topics import DEFAULT
 from edge.sources.theengs import TheengsSource
 from edge.sources.zigbee2mqtt import Zigbee2MqttSource
 
 
 @dataclass(frozen=True, slots=True)
 class DialectNames:
-    """Base topics, and the room of each Bluetooth receiver."""
+    """Base topics, the FullTopics of Tasmota, and the room of each Bluetooth receiver."""
 
     zigbee2mqtt: str = "zigbee2mqtt"
     homeassistant: str = "homeassistant"
     theengs: str = "home"
     owntracks: str = "owntracks"
+    tasmota: tuple[str, ...] = (DEFAULT,)
     receivers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -33,7 +35,7 @@ def build_sources(devices: Iterable[Device], names: DialectNames | None = None, 
     others: list[Source] = [
         Zigbee2MqttSource(devices, names.zigbee2mqtt),
         HomeAssistantSource(devices, names.homeassistant),
-        TasmotaSource(devices),
+        TasmotaSource(devices, names.tasmota),
         TheengsSource(devices, names.theengs, names.receivers),
         OwnTracksSource(devices, names.owntracks),
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edge.sources.base import Heard, Message, Seen, Source
+from edge.readings import Reading
+from edge.sources.base import Heard, Message, Seen, Source, Timed
 from protocols.errors import ProtocolError, Reason
 
 
@@ -28,6 +29,10 @@ class Sources:
             if source.wants(message.topic):
                 return source.read(message)
         raise ProtocolError(Reason.WRONG_TOPIC, message.topic[:200], "is of no dialect that is configured")
+
+    def due(self, now: float) -> list[Reading]:
+        """What follows from time alone."""
+        return [reading for source in self._sources if isinstance(source, Timed) for reading in source.due(now)]
 
     def seen(self) -> Iterable[Seen]:
         """All devices heard of."""

@@ -88,7 +88,7 @@ class OwnTracksSource:
                 readings.append(reading(device.id, metric, at, body[key], unit, where))
             except ProtocolError as error:
                 refused.append(error)
-        if refused and any(e.where.endswith((".lat", ".lon")) for e in refused):
+        if not {"lat", "lon"} <= {r.metric for r in readings}:
             readings = [r for r in readings if r.metric not in ("lat", "lon", "accuracy")]
         home = _at_home(body)
         if home is not None:

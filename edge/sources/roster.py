@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,18 +16,30 @@ PRESS_MEANS: dict[DeviceRole, dict[str, str]] = {
         "single": "cancel",
         "click": "cancel",
         "short": "cancel",
+        "press": "cancel",
         "on": "cancel",
         "double": "help",
+        "triple": "help",
+        "quadruple": "help",
+        "quad": "help",
+        "penta": "help",
+        "many": "help",
         "long": "help",
         "hold": "help",
         "emergency": "sos",
         "sos": "sos",
     },
 }
-"""Role → what a press means where the configuration says nothing; "" stands for any press."""
+"""Role → what a press means where the configuration says nothing; "" stands for any press. Who presses many times in a
+row wants help.
+"""
 
-NO_PRESS = frozenset({"", "release", "hold_release", "long_release", "disarm"})
-"""Actions that end a press."""
+NO_PRESS = frozenset({"", "none", "clear", "disarm"})
+"""Actions that are none."""
+ENDS = frozenset({"release", "released", "stop"})
+"""Last words of actions that end a press."""
+_BETWEEN = re.compile(r"[_\- ]")
+_SERIOUS = ("cancel", "help", "sos")
 
 
 class Roster:
@@ -71,14 +84,26 @@ class Roster:
 
 
 def press(device: Device, action: str, at: float) -> Reading | None:
-    """What a press of a button means: an SOS, an answer to the question, or nothing."""
-    if action in NO_PRESS or action.endswith("_release"):
+    """What a press of a button means: an SOS, an answer to the question, or nothing.
+
+    `action` counts whole, or by its words: `1_single`, `single_left` and `button_double_press` are presses of one of
+    several buttons. Of several words that are known the most serious one counts (`on_hold` is a hold).
+    """
+    action = action.lower()
+    words = _BETWEEN.split(action)
+    if is_end(action):
         return None
-    table = dict(device.actions) or PRESS_MEANS.get(device.role, {})
-    meaning = table.get(action, table.get("", ""))
+    table = {word.lower(): means for word, means in device.actions} or PRESS_MEANS.get(device.role, {})
+    meaning = table.get(action) or max((table[w] for w in words if w and w in table), key=_SERIOUS.index, default="")
+    meaning = meaning or table.get("", "")
     if not meaning:
         return None
     return Reading(device.id, "sos", at, True) if meaning == "sos" else Reading(device.id, "button", at, meaning)
+
+
+def is_end(action: str) -> bool:
+    """Whether an action is the end of a press, or none at all."""
+    return action.lower() in NO_PRESS or _BETWEEN.split(action.lower())[-1] in ENDS
 
 
 def _key(address: str | None) -> str:

@@ -16,10 +16,12 @@ MAX_DEPTH: Final = 12
 UNITS: Final = {
     "°c": "Cel",
     "c": "Cel",
+    "\u2103": "Cel",
+    "celsius": "Cel",
     "°f": "[degF]",
     "f": "[degF]",
+    "\u2109": "[degF]",
     "k": "K",
-    "bpm": "beat/min",
     "mmhg": "mm[Hg]",
     "kpa": "kPa",
     "kg": "kg",
@@ -27,6 +29,7 @@ UNITS: Final = {
     "lb": "[lb_av]",
     "lbs": "[lb_av]",
     "lx": "lx",
+    "lux": "lx",
     "ppm": "ppm",
     "dbm": "dBm",
     "db": "dBm",
@@ -39,6 +42,9 @@ UNITS: Final = {
     "steps": "count",
 }
 """Unit as dialects write it (lower case) → UCUM or SenML name. A per cent is the registry's own of that metric."""
+
+PER_MINUTE: Final = frozenset({"bpm", "rpm", "brpm", "/min", "1/min", "breaths/min", "beats/min"})
+"""Units of a rate: each device writes its own, and all mean once a minute."""
 
 WORDS: Final = {
     "on": True,
@@ -140,6 +146,8 @@ def _number(raw: object, metric: str, where: str) -> float:
 
 def _unit(unit: str | None, metric: str, where: str) -> str | None:
     if not unit or (unit == "%" and METRICS[metric].unit in ("%", "%RH", "%EL")):
+        return None
+    if unit.strip().lower() in PER_MINUTE and METRICS[metric].unit in ("beat/min", "1/min"):
         return None
     known = UNITS.get(unit.strip().lower())
     if known is None:

@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from edge.readings import Device, DeviceRole, Reading
 from edge.sources import zigbee2mqtt_words as words
-from edge.sources.base import NOTHING, Heard, Message, Publication, Seen
+from edge.sources.base import NOTHING, Heard, Message, Seen
+from edge.sources.roles import by_role
 from edge.sources.roster import Roster, press
 from edge.sources.timing import TimeLimits, check_time
 from edge.sources.values import decode_json, decode_object, reading, text
-from protocols.errors import ProtocolError
+from protocols.errors import ProtocolError, Reason
 
 MAX_BRIDGE_BYTES: Final = 4 * 1024 * 1024
 CACHE_SENT_S: Final = 15.0
@@ -38,6 +37,7 @@ class Zigbee2MqttSource:
         self._base = base
         self._roster = Roster(self.name, devices)
         self._ieee: dict[str, str] = {}
+        self._rests: set[str] = set()
         self._state: dict[str, dict[str, Any]] = {}
         self._started: float | None = None
         self.counts: Counter[str] = self._roster.counts
@@ -72,7 +72,7 @@ class Zigbee2MqttSource:
             online = _state_word(message.payload, name[:100]) == "online"
             return Heard(online=((device.id, online),)) if device else NOTHING
         device = self._device(name)
-        return self._report(device, message) if device else NOTHING
+        return self._report(device, name, message) if device else NOTHING
 
     def _device(self, name: str) -> Device | None:
         return self._roster.find(name, self._ieee.get(name, ""))
@@ -88,15 +88,15 @@ class Zigbee2MqttSource:
             if len(self._ieee) < 512 or name in self._ieee:
                 self._ieee[name] = ieee
             device = self._roster.find(name, ieee)
-            offers = frozenset(
-                words.METRICS[p] for p in _properties(definition.get("exposes"), 0) if p in words.METRICS
-            )
+            exposes = definition.get("exposes")
+            offers = _offers(exposes, 0)
+            (self._rests.add if _off_is_rest(exposes) else self._rests.discard)(ieee)
             battery = entry.get("power_source") == "Battery"
             interval = words.BATTERY_INTERVAL_S if battery else words.MAINS_INTERVAL_S
             model = f"{definition.get('vendor', '')} {definition.get('model', '')}".strip()[:80]
             self._roster.note(Seen(self.name, ieee, name, model, offers, interval, device.id if device else None))
 
-    def _report(self, device: Device, message: Message) -> Heard:
+    def _report(self, device: Device, name: str, message: Message) -> Heard:
         where = f"{self.name}.{device.id}"
         state = decode_object(message.payload, where)
         known = self._state.get(device.id)
@@ -110,11 +110,9 @@ class Zigbee2MqttSource:
         if still and self._is_cache(state, before, message.arrival):
             self.counts["repeated"] += 1
             return NOTHING
-        take = changed if changed else set(state) - {k for k, m in words.METRICS.items() if m in words.ONLY_ON_CHANGE}
-        readings, refused = self._readings(device, {k: state[k] for k in take}, at, where)
-        action = state.get("action")
-        if isinstance(action, str) and (pressed := press(device, action, message.arrival)):
-            readings.append(pressed)
+        take = changed if changed else {k for k in state if not _metrics({k: state[k]}) & words.ONLY_ON_CHANGE}
+        readings, refused = self._readings(device, take, state, at, where)
+        readings += self._pressed(device, name, state.get("action"), message.arrival)
         cached = known is None and self._just_started(message.arrival)
         if cached:
             self.counts["repeated"] += 1
@@ -127,8 +125,15 @@ class Zigbee2MqttSource:
         self.counts["retained"] += 1
         if at is None:
             return NOTHING
-        readings, refused = self._readings(device, state, at, where)
+        readings, refused = self._readings(device, set(state), state, at, where)
         return Heard(tuple(r for r in readings if not isinstance(r.value, bool)), refused=tuple(refused))
+
+    def _pressed(self, device: Device, name: str, action: object, at: float) -> list[Reading]:
+        """The press that an action is; `off` of an emergency button is the end of one."""
+        if not isinstance(action, str) or (action == "off" and self._ieee.get(name, name) in self._rests):
+            return []
+        pressed = press(device, action, at)
+        return [pressed] if pressed else []
 
     def _just_started(self, now: float) -> bool:
         return self._started is not None and 0 <= now - self._started < CACHE_SENT_S
@@ -158,36 +163,71 @@ class Zigbee2MqttSource:
         return at, True
 
     def _readings(
-        self, device: Device, state: dict[str, Any], at: float, where: str
+        self, device: Device, take: set[str], state: dict[str, Any], at: float, where: str
     ) -> tuple[list[Reading], list[ProtocolError]]:
         readings: dict[str, Reading] = {}
         refused: list[ProtocolError] = []
-        for key, raw in state.items():
-            metric = words.METRICS.get(key)
-            if metric is None or raw is None:
-                continue
-            if metric == "temperature" and device.role is DeviceRole.THERMOMETER:
-                metric = "body_temperature"
-            if isinstance(raw, str):
-                raw = words.WORDS.get(key, {}).get(raw, raw)
+        offered = _metrics(state)
+        for key in (k for k in state if k in take and state[k] is not None):
             try:
-                one = reading(device.id, metric, at, raw, None, where)
+                for one in self._values(device, key, state, at, where):
+                    meant = by_role(one, device.role, offered)
+                    if meant is not None:
+                        readings.setdefault(meant.metric, meant)
             except ProtocolError as error:
                 refused.append(error)
-                continue
-            value = not one.value if key in words.INVERTED else one.value
-            readings.setdefault(metric, Reading(one.device, one.metric, one.at, value))
         return list(readings.values()), refused
 
+    def _values(self, device: Device, key: str, state: dict[str, Any], at: float, where: str) -> list[Reading]:
+        """What one attribute says, before the role has its word; raises ProtocolError."""
+        raw, metric = state[key], words.METRICS.get(key)
+        if key in words.STATES:
+            if device.role in (DeviceRole.SOS, DeviceRole.BUTTON) and key == "action":
+                return []
+            found = [(m, table[raw]) for m, table in words.STATES[key].items() if _known(raw, table)]
+            if not found and key in words.MUST_BE_KNOWN:
+                raise ProtocolError(Reason.WRONG_TYPE, f"{where}.{key}", f"got {raw!r:.40}")
+            return [Reading(device.id, m, at, value) for m, value in found]
+        skip = (key in words.ONLY_FLAGS and not isinstance(raw, bool)) or (key in words.ZERO_IS_NOTHING and raw == 0)
+        if metric is None or skip or (key == "illuminance" and "illuminance_lux" in state):
+            return []
+        one = reading(device.id, metric, at, raw, None, where)
+        return [Reading(one.device, one.metric, one.at, not one.value) if key in words.INVERTED else one]
 
-def _properties(exposes: object, depth: int) -> set[str]:
-    """Names of everything a device exposes; features may be nested."""
+
+def _metrics(state: dict[str, Any]) -> frozenset[str]:
+    """Metrics that a state says something of."""
+    plain = {words.METRICS[k] for k in state if k in words.METRICS}
+    told = {m for k in state if k in words.STATES for m, table in words.STATES[k].items() if _known(state[k], table)}
+    return frozenset(plain | told)
+
+
+def _known(raw: object, table: dict[str, bool]) -> bool:
+    return isinstance(raw, str) and raw in table
+
+
+def _off_is_rest(exposes: object) -> bool:
+    """Whether `off` is not one of two buttons: the device has that action, but no `on`."""
+    for one in exposes[:200] if isinstance(exposes, list) else ():
+        if isinstance(one, dict) and one.get("property") == "action" and isinstance(one.get("values"), list):
+            return "off" in one["values"] and "on" not in one["values"]
+    return False
+
+
+def _offers(exposes: object, depth: int) -> frozenset[str]:
+    """Metrics of everything a device exposes; features may be nested, and a name means what its type says."""
     found: set[str] = set()
     for one in exposes[:200] if isinstance(exposes, list) and depth < 4 else ():
-        if isinstance(one, dict):
-            found |= {str(one.get("property") or one.get("name"))}
-            found |= _properties(one.get("features"), depth + 1)
-    return found
+        if not isinstance(one, dict):
+            continue
+        name, values = str(one.get("property") or one.get("name")), one.get("values")
+        if name in words.STATES:
+            known = values if isinstance(values, list) else ()
+            found |= {m for m, table in words.STATES[name].items() if any(_known(v, table) for v in known)}
+        elif name in words.METRICS and (name not in words.ONLY_FLAGS or one.get("type") == "binary"):
+            found.add(words.METRICS[name])
+        found |= _offers(one.get("features"), depth + 1)
+    return frozenset(found)
 
 
 def _state_word(payload: bytes, where: str) -> str:
@@ -196,19 +236,3 @@ def _state_word(payload: bytes, where: str) -> str:
     if word.startswith("{"):
         word = str(decode_object(payload, where).get("state"))
     return word
-
-
-def switch(base: str, name: str, on: bool) -> Publication:
-    """Turn a plug, relay or lamp on or off."""
-    return Publication(f"{base}/{name}/set", msgspec.json.encode({"state": "ON" if on else "OFF"}))
-
-
-def siren(base: str, name: str, seconds: int, *, tuya: bool = False) -> Publication:
-    """Sound a siren for `seconds` (0: silence). Warning devices take `warning`, Tuya's take `alarm`."""
-    body: dict[str, Any]
-    if tuya:
-        body = {"alarm": seconds > 0} | ({"duration": seconds} if seconds else {})
-    else:
-        mode = "emergency" if seconds else "stop"
-        body = {"warning": {"mode": mode, "level": "very_high", "strobe": seconds > 0, "duration": seconds}}
-    return Publication(f"{base}/{name}/set", msgspec.json.encode(body))

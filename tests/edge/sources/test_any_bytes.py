@@ -12,6 +12,7 @@ from edge.readings import Device, DeviceRole
 from edge.sources.base import MOST_SEEN, Message
 from edge.sources.build import build_sources
 from edge.sources.homeassistant import HomeAssistantSource
+from edge.sources.tasmota import MAX_BOARDS
 from edge.sources.templates import Templates
 from edge.sources.zigbee2mqtt import Zigbee2MqttSource
 from protocols.errors import ProtocolError
@@ -34,12 +35,20 @@ TOPICS = (
     "zigbee2mqtt/bridge/state",
     "homeassistant/sensor/h/config",
     "homeassistant/device/h/config",
+    "homeassistant/event/h/config",
+    "homeassistant/device_tracker/h/config",
+    "homeassistant/device_automation/h/config",
     "announced/state",
     "tele/t/SENSOR",
     "tele/t/STATE",
     "tele/t/LWT",
     "stat/t/RESULT",
+    "stat/t/BUTTON1",
+    "stat/t/STATUS10",
+    "tasmota/discovery/AABBCCDDEE00/config",
+    "tasmota/discovery/AABBCCDDEE00/sensors",
     "home/r/BTtoMQTT/AABBCCDDEEFF",
+    "home/presence/r",
     "owntracks/u/p",
     "owntracks/u/p/event",
     "owntracks/u",
@@ -51,6 +60,9 @@ KEYS = st.one_of(
     st.sampled_from(["AM2301", "Switch1", "Button1", "Action", "Wifi", "Signal", "TempUnit", "tempc", "rssi", "unit"]),
     st.sampled_from(["_type", "tst", "lat", "lon", "acc", "desc", "inregions", "event", "state", "features", "type"]),
     st.sampled_from(["device", "dev", "ids", "~", "stat_t", "val_tpl", "exp_aft", "cmps", "p", "dev_cla", "avty", "t"]),
+    st.sampled_from(["ft", "tp", "sn", "swn", "dn", "StatusSNS", "ACTION", "DS18B20-1", "Id", "event_type", "evt_typ"]),
+    st.sampled_from(["id", "uuid", "major", "button", "packet", "encr", "weight", "weighing_mode", "off_dly", "o"]),
+    st.sampled_from(["avty_mode", "json_attr_t", "latitude", "gps_accuracy", "status", "pressure", "illuminance_lux"]),
 )
 LEAVES = st.one_of(
     st.none(),
@@ -131,7 +143,20 @@ def test_a_flood_of_devices_is_bounded() -> None:
         "{{ lipsum() }}",
         "{% set a = 'x' %}{{ a }}",
         "{{ value | center(1000000000) }}",
-        "{{ nothing.here }}",
+        "{{ 5 | round(-1000000000) }}",
+        "{{ 1 | round(1000000000, 'ceil') }}",
+        "{{ 99999999999999999 * 9 }}",
+        "{{ value_json * value_json }}",
+        "{{ value | replace('', 'x' * 9) }}",
+        "{{ value" + " | tojson" * 140 + " }}",
+        "{{ value" + "+1" * 500 + " }}",
+        "{{ " + "(" * 400 + "1" + ")" * 400 + " }}",
+        "{{ range(1000000000) | list }}",
+        "{{ value.encode() }}",
+        "{{ namespace() }}",
+        "{% if true %}{% for a in value %}x{% endfor %}{% endif %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% include 'x' %}",
         "{{",
         "{{ 1 }}" * 1_000,
     ],
@@ -139,7 +164,15 @@ def test_a_flood_of_devices_is_bounded() -> None:
 def test_hostile_templates_are_refused(template: str) -> None:
     """What could run long, grow large or reach out of the sandbox is refused before or while it is rendered."""
     with pytest.raises(ProtocolError):
-        Templates().render(template, "1", "here")
+        Templates().render(template, '"x"', "here")
+
+
+def test_templates_do_not_grow() -> None:
+    """Of a long message no template makes a longer one without end."""
+    payload = json.dumps("x" * 60_000)
+    for template in ("{{ value | replace('', value) }}", "{{ value | tojson | tojson | tojson }}", "{{ value }}"):
+        with pytest.raises(ProtocolError):
+            Templates().render(template, payload, "here")
 
 
 def test_usual_templates() -> None:
@@ -149,3 +182,49 @@ def test_usual_templates() -> None:
     assert render("{{ 'ON' if value_json['a']['b'] == 1 else 'OFF' }}", '{"a":{"b":1}}', "x") == "ON"
     assert render("{{ value.split(',')[1] }}", "1,2", "x") == "2"
     assert render("{{ value_json.x | default('none') }}", "{}", "x") == "none"
+    assert render("{{ value_json.t * 0.1 }}", '{"t": 215}', "x") == "21.5"
+    assert render("{{ float(value_json.t) }}", '{"t": "21.5"}', "x") == "21.5"
+    assert render("{% if value_json.a %}ON{% else %}OFF{% endif %}", '{"a": 0}', "x") == "OFF"
+    assert render("{{ value_json.a | replace('-', '_') | upper }}", '{"a": "on-hold"}', "x") == "ON_HOLD"
+    assert render("{{ iif(value_json.a, 'ON', 'OFF') }}", '{"a": true}', "x") == "ON"
+
+
+@pytest.mark.parametrize("template", ["{{ nothing.here }}", "{{ value_json.b.c }}", "{{ value_json.b | is_defined }}"])
+def test_what_a_message_does_not_mention_is_nothing(template: str) -> None:
+    """A message without the field says nothing of it; that is no error."""
+    assert Templates().render(template, '{"a": 1}', "here") == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {"t": "t"},
+        {"t": "t", "tp": ["cmnd"]},
+        {"t": 5, "tp": ["cmnd", "stat", "tele"]},
+        {"t": "#", "tp": ["cmnd", "stat", "tele"]},
+        {"t": "t", "tp": ["cmnd", "+", "tele"]},
+        {"t": "t", "tp": ["cmnd", "stat", "tele"], "ft": "%topic%/"},
+        {"t": "t", "tp": ["cmnd", "stat", "tele"], "ft": "%prefix%/%prefix%/%topic%"},
+        {"t": "t", "tp": ["cmnd", "stat", "tele"], "ft": "%prefix%/#/%topic%"},
+        {"t": "t", "tp": ["cmnd", "stat", "tele"], "ft": "%prefix%/%topic%/" + "x" * 300},
+    ],
+)
+def test_bad_announcements_are_refused(body: object) -> None:
+    """A board that announces wildcards or nonsense is refused, and subscribes the gateway to nothing more."""
+    sources = build_sources(DEVICES, every=True)
+    before = sources.filters()
+    with pytest.raises(ProtocolError):
+        sources.read(Message("tasmota/discovery/AABBCCDDEE00/config", json.dumps(body).encode(), NOW))
+    assert sources.filters() == before
+
+
+def test_a_flood_of_boards_is_bounded() -> None:
+    """Boards that all claim one topic cost a bounded table."""
+    sources = build_sources(DEVICES, every=True)
+    before = len(sources.filters())
+    for i in range(2_000):
+        body = {"t": "t", "ft": f"%prefix%/{i}/%topic%/", "tp": ["cmnd", "stat", "tele"]}
+        sources.read(Message(f"tasmota/discovery/{i:012X}/config", json.dumps(body).encode(), NOW))
+    assert len(sources.filters()) - before == 2 * MAX_BOARDS

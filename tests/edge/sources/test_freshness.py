@@ -10,7 +10,7 @@ from edge.readings import Device, DeviceRole
 from edge.sources.base import Message
 from edge.sources.owntracks import OwnTracksSource
 from edge.sources.presence import BeaconRoom
-from edge.sources.zigbee2mqtt import Zigbee2MqttSource, siren, switch
+from edge.sources.zigbee2mqtt import Zigbee2MqttSource
 
 NOW = 1_795_000_000.0
 DEVICES = (
@@ -101,10 +101,3 @@ def test_beacon_changes_room_slowly() -> None:
         m for i in range(60, 120, 2) for m in (room.heard("bedroom", -85, i), room.heard("kitchen", -55, i + 1)) if m
     ]
     assert moved == ["kitchen"]
-
-
-def test_commands() -> None:
-    """Topics and payloads that switch a plug and sound a siren."""
-    assert switch("zigbee2mqtt", "plug", True).payload == b'{"state":"ON"}'
-    assert json.loads(siren("zigbee2mqtt", "s", 0).payload)["warning"]["mode"] == "stop"
-    assert json.loads(siren("zigbee2mqtt", "s", 30, tuya=True).payload) == {"alarm": True, "duration": 30}
