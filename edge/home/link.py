@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -16,13 +17,16 @@ import structlog
 from edge.alarms import Speak
 from edge.alarms.outputs import Message, Output, messages
 from edge.config import HomeBroker, read_secret
+from edge.home.intake import Intake
 from edge.phrases import Lang
-from edge.tasks import Backoff, CountedQueue, until_first_ends
+from edge.tasks import Backoff, until_first_ends
 
 log = structlog.get_logger()
 
 _INCOMING_LIMIT = 2_000
-"""Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
+"""Messages held in memory before some are dropped."""
+_RECEIVE_BUFFER = 65_536
+"""What waits in the kernel cannot be taken out of turn: a flood there must be short."""
 
 Take = Callable[[str, bytes, bool], Awaitable[bool]]
 """Topic, payload, retained; True if something of the message waits for the next group commit."""
@@ -98,8 +102,9 @@ class HomeLink:
             identifier=f"anju-{self._gateway}",
             clean_session=False,
             keepalive=15,
-            queue_type=partial(CountedQueue, counts=self.counts),  # type: ignore[arg-type]
+            queue_type=partial(Intake, counts=self.counts),  # type: ignore[arg-type]
             max_queued_incoming_messages=_INCOMING_LIMIT,
+            socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)],
         )
         # aiomqtt has no word for it yet: with paho's manual acknowledgement the home broker keeps a message
         # until it is on flash.
