@@ -245,7 +245,7 @@ async def _until_stopped(
 ) -> None:
     pulses, clock = gateway.pulses, gateway.clock
     tick = beating(pulses, "tick", clock, gateway.pipeline.tick)
-    batches = beating(pulses, "batches", clock, gateway.pipeline.close_batches)
+    batches = beating(pulses, "batches", clock, partial(_close_batches, gateway))
     parts = {
         "home": gateway.home.run(),
         "uplink": gateway.uplink.run(),
@@ -273,6 +273,12 @@ async def _until_stopped(
             raise error from cause
     finally:
         await end_all([*tasks, stopped], _PATIENCE_S)
+
+
+async def _close_batches(gateway: Gateway) -> None:
+    """A batch takes all readings to flash, so that no group commit of its own need follow."""
+    await gateway.pipeline.close_batches()
+    gateway.home.stored()
 
 
 async def _look(gateway: Gateway) -> None:

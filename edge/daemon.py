@@ -18,6 +18,7 @@ import structlog
 from edge import app
 from edge.clock import Clock, KeptClock
 from edge.config import ConfigError, GatewayConfig, load
+from edge.footprint import settle_down
 from edge.remote import STATE_NAME, RemoteConfig
 from edge.spool.store import SpoolError
 from edge.watchdog import PartStoppedError, Systemd
@@ -102,6 +103,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         configure_logs(self._config.log_level)
         gateway = app.wire(self._config, self.remote, self._clock)
+        settle_down()
         while True:
             self.remote.restarted()
             await app.run(gateway, self._systemd, self._halt, self._broken)

@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import aiomqtt
+import paho.mqtt.client as mqtt
 import structlog
+from paho.mqtt.enums import MQTTErrorCode
 
 from edge.alarms import Speak
 from edge.alarms.outputs import Message, Output, messages
@@ -36,6 +38,7 @@ SOS would wait behind.
 """
 _SPEECH_LIMIT = 100
 _BETWEEN_TRIES_S = 3.0
+_READ_AT_ONCE = 32
 
 
 class HomeLink:
@@ -79,6 +82,10 @@ class HomeLink:
             self._speech.put_nowait(message)
         log.info("said", phrase=speak.phrase, alarm_id=speak.alarm_id, loudness=speak.loudness)
 
+    def stored(self) -> None:
+        """All readings have just gone to flash by another way: what waits for that can be acknowledged."""
+        self._many.set()
+
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
         backoff = Backoff(0.2, _BETWEEN_TRIES_S, self._rng)
@@ -109,6 +116,7 @@ class HomeLink:
         # aiomqtt has no word for it yet: with paho's manual acknowledgement the home broker keeps a message
         # until it is on flash.
         client._client.manual_ack_set(True)
+        client._client.loop_read = partial(_read_many, client._client)  # type: ignore[method-assign]
         async with client:
             self._subscribed = frozenset()
             await self._subscribe(client)
@@ -167,3 +175,18 @@ class HomeLink:
         while True:
             topic, payload = await self._speech.get()
             await client.publish(topic, payload, qos=1)
+
+
+def _read_many(client: mqtt.Client, max_packets: int = _READ_AT_ONCE) -> MQTTErrorCode:
+    """In place of paho's loop_read, which takes one packet for each turn of the event loop: in a flood an alarm would
+    wait in the kernel, where nothing overtakes.
+    """
+    for _ in range(max_packets):
+        if client._sock is None:
+            return MQTTErrorCode.MQTT_ERR_NO_CONN
+        code = client._packet_read()
+        if code == MQTTErrorCode.MQTT_ERR_AGAIN:
+            break
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return client._loop_rc_handle(code)
+    return MQTTErrorCode.MQTT_ERR_SUCCESS

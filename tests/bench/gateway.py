@@ -28,7 +28,7 @@ from tests.bench import report
 from tests.bench.gateway_home import WEARABLES, Home, devices_toml
 from tests.support.chain import wait_for
 from tests.support.gateway import AnsweringCloud, ask_status
-from tests.support.mosquitto import mosquitto, mosquitto_program
+from tests.support.mosquitto import free_port, mosquitto, mosquitto_program
 
 GOALS = {
     "rss_mb": 60.0,
@@ -55,8 +55,10 @@ wait_for_time_s = 0
 merge_s = 1
 question_s = 2
 [metrics]
-port = 0
+port = {metrics}
 """
+_START = "import sys; sys.modules['rich'] = None; from edge.cli import main; sys.exit(main())"
+"""As on a Raspberry Pi: the extra [edge] brings no rich, which structlog loads where it finds it."""
 
 
 class Daemon:
@@ -66,9 +68,10 @@ class Daemon:
         self.data = folder / "data"
         self._log = folder / "gateway.log"
         config = folder / "gateway.toml"
-        config.write_text(_CONFIG.format(data=self.data, home=home, cloud=cloud) + devices_toml())
-        profiled = ["-m", "cProfile", "-o", str(profile)] if profile is not None else []
-        command = [sys.executable, *profiled, "-m", "edge.cli", "run", "--config", str(config)]
+        ports = {"home": home, "cloud": cloud, "metrics": free_port()}
+        config.write_text(_CONFIG.format(data=self.data, **ports) + devices_toml())
+        started = ["-c", _START] if profile is None else ["-m", "cProfile", "-o", str(profile), "-m", "edge.cli"]
+        command = [sys.executable, *started, "run", "--config", str(config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | _shipped_environment()
