@@ -1,4 +1,4 @@
-"""The last values of a series in a fixed room, with the period they repeat in and the distance to the nearest past."""
+"""The last values of a series in a fixed room, the period they repeat in, and the distance to the nearest past."""
 
 from __future__ import annotations
 
@@ -91,51 +91,20 @@ def find_period(values: NDArray[np.float64]) -> int | None:
     return int(peaks[np.flatnonzero(r[peaks] >= 0.9 * best)[0]])
 
 
-class NearestPast:
-    """Distance of the newest `width` values, less their mean, to the nearest stretch of the history that ended at
-    least `width` values earlier: a left matrix profile without normalisation, one vector step a value
-    (Zhu et al. 2016, ICDM: STOMP).
+def nearest_past(values: NDArray[np.float64], width: int) -> float:
+    """Root mean square distance of the newest `width` values, less their mean, to the nearest earlier stretch that
+    does not overlap them; NaN while there are fewer than four stretches. A left matrix profile without normalisation
+    (Yeh et al. 2016, ICDM).
     """
-
-    __slots__ = ("_dots", "_means", "_powers", "width")
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self._dots: NDArray[np.float64] | None = None
-        self._means = self._powers = np.zeros(0)
-
-    def distance(self, history: History) -> float:
-        """Root mean square distance; NaN while there is no past. Call once after every push."""
-        m = self.width
-        x = history.last(ROOM)
-        n = len(x)
-        if n < 4 * m:
-            self._dots = None
-            return math.nan
-        newest = x[-m:]
-        if self._dots is None or n < ROOM or history.total % 256 == 0:
-            dots = np.correlate(x, newest, mode="valid")
-            sums = np.concatenate(([0.0], np.cumsum(x)))
-            squares = np.concatenate(([0.0], np.cumsum(x * x)))
-            self._means = (sums[m:] - sums[:-m]) / m
-            self._powers = squares[m:] - squares[:-m] - m * self._means**2
-        else:
-            dots = self._step(history, x, newest)
-        self._dots = dots
-        far = n - 2 * m + 1
-        mean, power = float(self._means[-1]), float(self._powers[-1])
-        squared = self._powers[:far] + power - 2 * (dots[:far] - m * self._means[:far] * mean)
-        return math.sqrt(max(0.0, float(squared.min())) / m)
-
-    def _step(self, history: History, x: NDArray[np.float64], newest: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The window of history moved by one and so did the newest stretch, so each product keeps its place."""
-        assert self._dots is not None
-        m = self.width
-        before = history.ago(m + 1)
-        dots = np.empty_like(self._dots)
-        # The value before the window's start has just left the ring: the first product is made anew.
-        dots[1:] = self._dots[1:] + x[m:] * newest[-1] - x[: len(x) - m] * before
-        dots[0] = float(x[:m] @ newest)
-        self._means = np.append(self._means[1:], newest.mean())
-        self._powers = np.append(self._powers[1:], float(((newest - newest.mean()) ** 2).sum()))
-        return dots
+    if len(values) < 4 * width:
+        return math.nan
+    newest, past = values[-width:], values[:-width]
+    dots = np.correlate(past, newest, "valid")
+    sums = np.concatenate(([0.0], np.cumsum(past)))
+    squares = np.concatenate(([0.0], np.cumsum(past * past)))
+    means = (sums[width:] - sums[:-width]) / width
+    powers = squares[width:] - squares[:-width] - width * means**2
+    mean = float(newest.mean())
+    power = float(((newest - mean) ** 2).sum())
+    squared = powers + power - 2 * (dots - width * means * mean)
+    return math.sqrt(max(0.0, float(squared.min())) / width)

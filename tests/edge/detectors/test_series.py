@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.detectors.history import ROOM, History, NearestPast, find_period
+from edge.detectors.history import ROOM, History, find_period, nearest_past
 from edge.detectors.series import SeriesDetector
+from edge.detectors.shift import REFERENCE, WIDTHS, WindowMeans
 
 
 def _daily(n: int) -> NDArray[np.float64]:
@@ -86,18 +87,37 @@ def test_state_survives_a_restart() -> None:
 
 
 def test_the_nearest_past_is_exact() -> None:
-    """The distance kept up value by value is that of a search over the whole history."""
-    history, nearest = History(), NearestPast(16)
-    values = np.random.default_rng(3).normal(0, 1, ROOM + 300)
-    for i, value in enumerate(values):
+    """The distance is that of a search over all earlier stretches."""
+    values = np.random.default_rng(3).normal(0, 1, ROOM)
+    history = History()
+    for value in values:
         history.push(float(value))
-        found = nearest.distance(history)
-        if i in (100, ROOM + 123, ROOM + 299):
-            x = history.last(ROOM)
-            parts = np.lib.stride_tricks.sliding_window_view(x, 16)
-            parts = parts - parts.mean(axis=1, keepdims=True)
-            far = parts[: len(x) - 2 * 16 + 1]
-            assert found == pytest.approx(float(np.sqrt(((far - parts[-1]) ** 2).mean(axis=1).min())))
+    parts = np.lib.stride_tricks.sliding_window_view(history.last(ROOM), 16)
+    parts = parts - parts.mean(axis=1, keepdims=True)
+    far = parts[: ROOM - 2 * 16 + 1]
+    expected = float(np.sqrt(((far - parts[-1]) ** 2).mean(axis=1).min()))
+    assert nearest_past(history.last(ROOM), 16) == pytest.approx(expected)
+
+
+def test_the_running_means_are_exact() -> None:
+    """Also after the ring went round and after the sums were renewed."""
+    values = np.random.default_rng(3).normal(5, 1, 4_500)
+    windows = WindowMeans()
+    for n, value in enumerate(values, start=1):
+        windows.push(float(value))
+        if n in (20, 300, 4_095, 4_096, 4_500):
+            for width in WIDTHS:
+                if n >= 2 * width:
+                    before = values[max(0, n - width - REFERENCE) : n - width].mean()
+                    assert windows.differences()[width] == pytest.approx(values[n - width : n].mean() - before)
+
+
+def test_a_level_shift_in_a_season_stands_out() -> None:
+    """A day's rhythm that goes on two noise widths higher is seen within half a day."""
+    values = _daily(2_400)
+    values[2_000:] += 1.5
+    scores = _scores(values)
+    assert scores[2_000:2_048].max() > scores[1_000:2_000].max()
 
 
 def test_the_period_is_found() -> None:

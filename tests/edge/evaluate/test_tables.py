@@ -61,3 +61,20 @@ def test_series_writes_a_score_for_every_row(tmp_path: Path) -> None:
     lines = out.read_text().splitlines()[1:]
     assert [line.split(",")[0] for line in lines] == [row.split(",")[0] for row in rows]
     assert all(0 <= float(line.split(",")[2]) <= 1 for line in lines)
+
+
+def test_the_series_benchmark_beats_simple_charts(tmp_path: Path) -> None:
+    """On planted anomalies the gateway's score is better than a z-score and an EWMA."""
+    out = tmp_path / "out.json"
+    assert main(["series", "--benchmark", "1", "--seed", "5", "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    ours = figures.pop("anju")
+    peers = [figures[name] for name in ("rolling z-score", "EWMA")]
+    assert ours["auc"] > 0.8
+    assert all(ours["auc"] > p["auc"] + 0.1 and ours["window_score"] > p["window_score"] + 20 for p in peers)
+
+
+@pytest.mark.parametrize("options", [[], ["x.csv"], ["x.csv", "--benchmark", "1"], ["--benchmark", "0"]])
+def test_series_wants_a_file_and_its_output_or_the_benchmark(options: list[str]) -> None:
+    """Anything else is one clear line."""
+    assert main(["series", *options]) == 2
