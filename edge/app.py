@@ -93,7 +93,9 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     fallback = family(config, clock, told)
     fallback.load()
     watch, settled = watch_alarms(spool, fallback)
-    detectors = build(devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config))
+    detectors = build(
+        devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config), more=config.own_detectors()
+    )
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
         sources=sources,

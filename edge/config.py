@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from edge.alarm_config import AlarmsSection, FallbackSection
+from edge.detectors.facade import Listed
+from edge.location_config import LocationSection
 from edge.readings import BodyPosition, Device, DeviceRole
 from edge.sections import Identifier, Port, Positive, Section
 from edge.sources.build import DialectNames
@@ -196,6 +198,7 @@ class GatewayConfig(Section):
     dialects: DialectsSection = DialectsSection()
     resident: ResidentSection = ResidentSection()
     routine: RoutineSection = RoutineSection()
+    location: LocationSection = LocationSection()
     devices: tuple[DeviceSection, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -206,6 +209,9 @@ class GatewayConfig(Section):
             if device.id in seen:
                 raise ValueError(f"devices: {device.id} is listed twice")
             seen.add(device.id)
+        for door in self.location.doors:
+            if door not in seen:
+                raise ValueError(f"location.doors: there is no device {door}")
         return self
 
     def home_devices(self) -> tuple[Device, ...]:
@@ -216,6 +222,10 @@ class GatewayConfig(Section):
             )
             for d in self.devices
         )
+
+    def own_detectors(self) -> list[Listed]:
+        """The detectors that have a section of their own."""
+        return self.location.detectors(self.home_devices(), self.resident.time_zone)
 
     def dialect_names(self) -> DialectNames:
         """Base topics as the sources want them."""

@@ -32,6 +32,7 @@ def alarm_event(alarm: Alarm, epoch: str, seq: int, clock: Clock, sent: float) -
         changed_at=alarm.changed_at,
         device=alarm.device,
         room=alarm.room,
+        position=alarm.position,
         evidence=evidence,
         decide_by=alarm.decide_by if alarm.state is AlarmState.PENDING else None,
         told=list(alarm.told),

@@ -220,6 +220,7 @@ class Alarms:
             cause=detection.reason,
             sources=(detection.device,),
             step=1 if asking else 0,
+            position=detection.position,
         )
         self._open[alarm.alarm_id] = alarm
         return [Changed(alarm), *self._speech(alarm)]
@@ -240,6 +241,7 @@ class Alarms:
         worse = alarm.kind is detection.kind and RANK[detection.priority] > RANK[alarm.priority]
         new = tuple(e for e in detection.evidence if worse or (e.detector, e.device) not in known)
         joined = replace(alarm, evidence=(*alarm.evidence, *new)[:MAX_EVIDENCE])
+        joined = replace(joined, position=detection.position or joined.position)
         if alarm.kind is detection.kind and detection.device not in alarm.sources:
             joined = replace(joined, sources=(*alarm.sources, detection.device))
         if worse:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge.alarms.ladder import Loudness
-from protocols.wire import AlarmKind, AlarmState, Evidence, Priority, Told
+from protocols.wire import AlarmKind, AlarmState, Evidence, Position, Priority, Told
 
 S = AlarmState
 
@@ -80,6 +80,7 @@ class Alarm:
     sources: tuple[str, ...] = ()
     step: int = 0
     told: tuple[Told, ...] = ()
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

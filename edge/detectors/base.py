@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from edge.readings import Reading, SignalFrame
-from protocols.wire import AlarmKind, Evidence, Priority
+from protocols.wire import AlarmKind, Evidence, Position, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Detection:
     """Something that deserves an alarm. `at` is when it happened (for a fall: the impact), Unix seconds.
 
     `cleared=True` says that the condition (same kind and device) has ended. `reason` is a code of the form a-z0-9_.
+    `position` is where, if it is known.
     """
 
     kind: AlarmKind
@@ -25,6 +26,7 @@ class Detection:
     confidence: float
     evidence: tuple[Evidence, ...] = ()
     cleared: bool = False
+    position: Position | None = None
 
 
 @runtime_checkable

@@ -80,6 +80,10 @@ class Detectors:
                 total.update({f"{key}_{name}": n for name, n in hosted.detector.counts.items()})
         return total
 
+    def hosted(self, name: str, device: str | None = None) -> Detector:
+        """The detector listed under a name and device, for whoever scores it. Raises KeyError."""
+        return self._hosted[name if device is None else f"{name}/{device}"].detector
+
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading; `now` is the gateway's time in Unix seconds."""
         found: list[Detection] = []
@@ -171,8 +175,17 @@ class Detectors:
         self._failures.append(failure)
 
 
-def build(devices: Iterable[Device], *, spo2_scale_2: bool = False, routine: RoutineProfile | None = None) -> Detectors:
-    """The detectors a home with these devices needs; without a profile nobody watches its routine."""
+def build(
+    devices: Iterable[Device],
+    *,
+    spo2_scale_2: bool = False,
+    routine: RoutineProfile | None = None,
+    more: Iterable[Listed] = (),
+) -> Detectors:
+    """The detectors a home with these devices needs; without a profile nobody watches its routine.
+
+    `more` are those that need settings of their own (edge.location_config).
+    """
     devices = tuple(devices)
     rhythm: list[Listed] = []
     if routine is not None:
@@ -185,5 +198,6 @@ def build(devices: Iterable[Device], *, spo2_scale_2: bool = False, routine: Rou
             Listed("contact", ContactDetector),
             Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2)),
             *rhythm,
+            *more,
         ]
     )

@@ -1,0 +1,1 @@
+"""Where the resident is: fences, wandering, leaving the home at night."""
