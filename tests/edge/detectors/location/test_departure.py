@@ -30,7 +30,7 @@ _OUT: list[Event] = [
 ]
 
 
-def _run(events: list[Event], start: float, until_s: int, restart: bool = False) -> list[tuple[float, Detection]]:
+def _run(events: list[Event], start: float, until_s: int, restart: bool = False) -> list[tuple[int, Detection]]:
     detector, found, waiting = DepartureDetector(_DEVICES, _HOURS), [], sorted(events)
     for second in range(until_s):
         now = start + second
