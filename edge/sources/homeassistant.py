@@ -85,7 +85,7 @@ class HomeAssistantSource:
     def due(self, now: float) -> list[Reading]:
         """Flags that go off by themselves: their devices send only `on` and announce an `off_delay`."""
         over = [key for key, (at, one) in self._off_at.items() if now >= at or now < one.at]
-        return [Reading(one.device, one.metric, min(at, now), one.value) for at, one in map(self._off_at.pop, over)]
+        return [Reading(one.device, one.metric, now, one.value) for _, one in map(self._off_at.pop, over)]
 
     def _announced(self, message: Message) -> None:
         key = message.topic[len(self._prefix) + 1 : -len("/config")]
@@ -173,7 +173,7 @@ class HomeAssistantSource:
         if entity.component == "device_automation":
             word = self._word(entity.template, message, where)
             fires = not entity.on or word == entity.on
-            ends = any(is_end(a) for a in (entity.on, entity.action))
+            ends = any(a and is_end(a) for a in (entity.on, entity.action))
             return self._pressed(known, (entity.on, entity.action), message) if fires and not ends else []
         if entity.metric is None:
             return []

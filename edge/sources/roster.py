@@ -55,11 +55,6 @@ class Roster:
         """The device configured under any of these names."""
         return next((d for a in addresses if (d := self._by_address.get(_key(a))) is not None), None)
 
-    @property
-    def addresses(self) -> frozenset[str]:
-        """Configured addresses, as `find` compares them."""
-        return frozenset(self._by_address)
-
     def note(self, seen: Seen) -> Seen:
         """Remember a device; beyond the limit unconfigured ones are counted as `unseen`."""
         known = self._seen.get(seen.address)

@@ -69,7 +69,7 @@ class TasmotaSource:
 
     def seen(self) -> Iterable[Seen]:
         """Boards that announced themselves or spoke."""
-        return self._roster.seen()
+        return (replace(s, name=s.name or s.address, model=s.model or "Tasmota") for s in self._roster.seen())
 
     def _place(self, topic: str) -> tuple[Place | None, Board | None]:
         for board in self._boards.values():
@@ -104,7 +104,7 @@ class TasmotaSource:
 
     def _note(self, topic: str, devices: dict[str, Device], name: str = "", model: str = "", offers: Any = ()) -> None:
         known = next(iter(devices.values()), None)
-        seen = Seen(self.name, topic[:64], name or topic[:64], model or "Tasmota", frozenset(offers), words.INTERVAL_S)
+        seen = Seen(self.name, topic[:64], name, model, frozenset(offers), words.INTERVAL_S)
         for device in devices.values() if known else (None,):
             self._roster.note(seen if device is None else _of(seen, device))
 

@@ -68,9 +68,6 @@ INVERTED = frozenset({"contact"})
 ONLY_ON_CHANGE = frozenset({"sos", "fall_detected"})
 """Happenings: the cached state of one says nothing new."""
 
-SENSED = frozenset({"motion", "contact_open", "presence", "vibration"})
-"""Flags that other attributes' messages repeat from the cache."""
-
 VOLATILE = frozenset({"linkquality", "last_seen", "voltage", "update", "update_available", "elapsed"})
 """Attributes that change by themselves."""
 

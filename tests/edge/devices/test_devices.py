@@ -80,3 +80,11 @@ def test_draft_of_hostile_names() -> None:
     seen = [Seen("theengs", f'A"\\\x7f\n{i}', "x\n[[devices]]", "m\r", frozenset({"smoke"})) for i in range(3)]
     devices = tomllib.loads(draft(seen))["devices"]
     assert len({d["id"] for d in devices}) == 3
+
+
+def test_a_radar_is_drafted_as_one() -> None:
+    """A radar that tells presence from motion is a presence sensor, not a motion detector."""
+    (device,) = tomllib.loads(draft([Seen("zigbee2mqtt", "0x1", "radar", "m", frozenset({"motion", "presence"}))]))[
+        "devices"
+    ]
+    assert device["role"] == "presence"
