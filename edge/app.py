@@ -150,7 +150,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         on_back=pipeline.restate,
         on_reached=remote.reached if remote is not None else _nothing,
     )
-    memory = DetectorMemory(config.gateway.data_dir, detectors)
+    memory = DetectorMemory(config.gateway.data_dir, detectors, pipeline.supervisor.devices)
     renewal = _renewal(config, clock, rng)
     return Gateway(
         config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, pulses, clock,

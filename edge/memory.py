@@ -1,10 +1,12 @@
-"""What the detectors remember, on flash: one file, replaced whole, so that a power cut leaves the old or the new."""
+"""What the detectors remember, and the rhythm learned of the devices, on flash: one file, replaced whole, so that a
+power cut leaves the old or the new.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -16,7 +18,20 @@ log = structlog.get_logger()
 
 FILE_NAME = "detectors.json"
 ASIDE_NAME = "detectors.refused.json"
+RHYTHM = "supervision"
 _LARGEST_BYTES = 16_000_000
+
+
+class LearnsRhythm(Protocol):
+    """Supervision's knowledge of how often each device speaks."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        ...
+
+    def restore_rhythm(self, state: dict[str, Any]) -> None:
+        """Raises ValueError if it is no state; then nothing changed."""
+        ...
 
 
 class DetectorMemory:
@@ -27,10 +42,11 @@ class DetectorMemory:
     fresh. `counts`: saved, unchanged, unreadable, refused, not_saved.
     """
 
-    def __init__(self, data: Path, detectors: Detectors) -> None:
+    def __init__(self, data: Path, detectors: Detectors, devices: LearnsRhythm | None = None) -> None:
         self._path = data / FILE_NAME
         self._aside = data / ASIDE_NAME
         self._detectors = detectors
+        self._devices = devices
         self._last = b""
         self.counts: Counter[str] = Counter()
 
@@ -46,7 +62,8 @@ class DetectorMemory:
             log.warning("detector_states_unreadable", path=str(self._path), error=str(error))
             return
         try:
-            refused = self._detectors.restore(_parsed(body))
+            state = _parsed(body)
+            refused = self._detectors.restore(state) | self._refused_rhythm(state.get(RHYTHM))
         except ValueError as error:
             self.counts["unreadable"] += 1
             log.warning("detector_states_unreadable", path=str(self._path), error=str(error), kept_in=str(self._aside))
@@ -60,7 +77,10 @@ class DetectorMemory:
 
     def take(self) -> bytes:
         """The states of this moment as they go to the file; call it where the detectors are called."""
-        return msgspec.json.encode(self._detectors.state())
+        state = self._detectors.state()
+        if self._devices is not None:
+            state[RHYTHM] = self._devices.state()
+        return msgspec.json.encode(state)
 
     def save(self, body: bytes) -> bool:
         """Replace the file by `body`, surviving a power cut at any moment; False if it could not be written."""
@@ -76,6 +96,17 @@ class DetectorMemory:
         self._last = body
         self.counts["saved"] += 1
         return True
+
+    def _refused_rhythm(self, state: object) -> dict[str, Any]:
+        """Give supervision its part; what it could not take up. A file of older software has none."""
+        if self._devices is None or state is None:
+            return {}
+        try:
+            self._devices.restore_rhythm(state if isinstance(state, dict) else {})
+        except ValueError as error:
+            log.warning("device_rhythm_refused", error=str(error))
+            return {RHYTHM: state}
+        return {}
 
     def _put_aside(self, body: bytes) -> None:
         try:

@@ -6,13 +6,17 @@ else from its own rhythm once that is known.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from edge.readings import Device, Reading
 from edge.supervision import limits
 from protocols.faults import Fault
+
+STATE_VERSION: Final = 1
 
 
 @dataclass(slots=True)
@@ -41,6 +45,23 @@ class DeviceSupervision:
             watched.online = False
         elif watched is not None:
             watched.faults.add(fault)
+
+    def state(self) -> dict[str, Any]:
+        """The rhythm learned of each device, as plain values: the last gaps between its messages, in seconds."""
+        gaps = {name: [round(gap, 3) for gap in w.gaps] for name, w in sorted(self._watched.items()) if w.gaps}
+        return {"v": STATE_VERSION, "gaps": gaps}
+
+    def restore_rhythm(self, state: dict[str, Any]) -> None:
+        """Take up what was learned; devices no longer configured are left out. Raises ValueError if it is no state of
+        this version; then nothing changed.
+        """
+        gaps = state.get("gaps")
+        if state.get("v") != STATE_VERSION or not isinstance(gaps, dict):
+            raise ValueError(f"supervision: state of version {state.get('v')!r}, this is {STATE_VERSION}")
+        known = {name: _gaps(values) for name, values in gaps.items() if name in self._watched}
+        for name, learned in known.items():
+            watched = self._watched[name]
+            watched.gaps = deque([*learned, *watched.gaps], maxlen=limits.LEARN_LAST)
 
     def heard(self, device: str, now: float) -> None:
         """A fresh sign of life."""
@@ -122,6 +143,12 @@ def silence_limit(interval_s: float | None, gaps: deque[float]) -> float | None:
     if len(gaps) < limits.LEARN_GAPS:
         return None
     return max(limits.MISSES * max(gaps), limits.LEARNED_LEAST_S)
+
+
+def _gaps(values: Any) -> list[float]:
+    if not isinstance(values, list) or not all(type(v) in (int, float) and 0 < v < math.inf for v in values):
+        raise ValueError("supervision: gaps that are no positive numbers")
+    return [float(v) for v in values]
 
 
 def _set(faults: set[Fault], fault: Fault, holds: bool) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from edge.detectors.facade import Detectors, Listed
 from edge.memory import ASIDE_NAME, FILE_NAME, DetectorMemory
-from edge.readings import Reading
+from edge.readings import Device, DeviceRole, Reading
+from edge.supervision.devices import DeviceSupervision
 from tests.edge.detectors.test_facade import Counting
 
 
@@ -40,6 +41,25 @@ def test_unreadable_file_is_put_aside(tmp_path: Path, body: bytes) -> None:
     assert (tmp_path / ASIDE_NAME).read_bytes() == body
     assert detectors.state()["detectors"]["counting"]["seen"] == 0
     assert memory.save(memory.take())
+
+
+def test_the_rhythm_of_the_devices_is_kept_with_them(tmp_path: Path) -> None:
+    """What supervision learned comes back; a file of older software has none, a broken part is put aside."""
+    watched = [DeviceSupervision([Device("pir", DeviceRole.MOTION)], dict, 0.0) for _ in range(3)]
+    for n in range(9):
+        watched[0].heard("pir", 60.0 * n)
+    detectors, older = _memory(tmp_path)
+    older.save(older.take())
+    memory = DetectorMemory(tmp_path, detectors, watched[0])
+    memory.load()
+    memory.save(memory.take())
+    DetectorMemory(tmp_path, detectors, watched[1]).load()
+    assert watched[1].state() == watched[0].state()
+    (tmp_path / FILE_NAME).write_bytes(b'{"v":1,"detectors":{},"supervision":[]}')
+    broken = DetectorMemory(tmp_path, detectors, watched[2])
+    broken.load()
+    assert broken.counts["refused"] == 1
+    assert b'"supervision"' in (tmp_path / ASIDE_NAME).read_bytes()
 
 
 def test_refused_part_is_put_aside(tmp_path: Path) -> None:

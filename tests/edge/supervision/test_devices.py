@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from edge.readings import Device, DeviceRole, Reading
@@ -50,6 +52,23 @@ def test_silence_of_a_learned_rhythm() -> None:
     assert LEARNED_LEAST_S < 3 * 7_200.0
     assert (Fault.SENSOR_SILENT, "pir") not in watch.faults(last + 7_200.0 + 21_599.0)
     assert (Fault.SENSOR_SILENT, "pir") in watch.faults(last + 7_200.0 + 21_601.0)
+
+
+def test_a_learned_rhythm_survives_a_restart() -> None:
+    """A second run knows the gaps of the first; devices that are gone, and what is no state, change nothing."""
+    watch, again = _supervision(), _supervision()
+    for i in range(LEARN_GAPS + 1):
+        watch.heard("pir", i * 7_200.0)
+    state = json.loads(json.dumps(watch.state()))
+    again.restore_rhythm(state | {"gaps": state["gaps"] | {"gone": [1.0]}})
+    assert again.state() == watch.state()
+    again.heard("pir", 100.0)
+    assert (Fault.SENSOR_SILENT, "pir") not in again.faults(100.0 + 21_599.0)
+    assert (Fault.SENSOR_SILENT, "pir") in again.faults(100.0 + 21_601.0)
+    for broken in ({}, {"v": 1, "gaps": {"pir": [0]}}, {"v": 1, "gaps": {"pir": ["1"]}}, {"v": 2, "gaps": {}}):
+        with pytest.raises(ValueError, match="supervision"):
+            again.restore_rhythm(broken)
+    assert again.state() == watch.state()
 
 
 def test_a_will_counts_at_once_but_does_not_bring_back() -> None:
