@@ -16,6 +16,7 @@ import aiomqtt
 from edge import config, daemon
 from edge.devices import listen
 from edge.health import SOCKET_NAME, version
+from edge.uplink.connection import ADVICE, Cause
 
 _EXAMPLES = """examples:
   anju-gateway provision --url https://anju.example --token TOKEN
@@ -23,6 +24,7 @@ _EXAMPLES = """examples:
   anju-gateway run --config /etc/anju/gateway.toml
   anju-gateway status --config /etc/anju/gateway.toml --json
 """
+_NO_ANSWER = "the ingest of the cloud is away, or the broker's access list keeps its answers from this gateway"
 DEFAULT_CONFIG = Path("/etc/anju/gateway.toml")
 
 
@@ -111,7 +113,10 @@ def _status(loaded: config.GatewayConfig, as_json: bool) -> int:
 def _readable(report: dict[str, Any]) -> str:
     waiting = ", ".join(f"{lane} {n}" for lane, n in report["spool"]["depth"].items()) or "nothing"
     uplink = report["uplink"]
-    why = "" if uplink["trouble"] is None else f": {uplink['trouble']} ({uplink['detail']})"
+    trouble = uplink["trouble"]
+    why = "" if trouble is None else f": {trouble} ({uplink['detail']})\n               {ADVICE[Cause(trouble)]}"
+    if trouble is None and not report["cloud_answering"]:
+        why = f"\n               {_NO_ANSWER}"
     lines = [
         f"cloud          {'connected' if report['cloud_connected'] else 'not connected'}"
         f"{'' if report['cloud_answering'] else ', not answering'}{why}",

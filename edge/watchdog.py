@@ -69,6 +69,7 @@ class Systemd:
         text = "\n".join(f"{name}={value}" for name, value in fields.items())
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.setblocking(False)  # systemd may be behind; the gateway must not wait for it
                 out.sendto(text.encode(), self._address)
         except OSError as error:
             log.warning("systemd_not_told", fields=sorted(fields), error=str(error))

@@ -38,6 +38,22 @@ class Cause(StrEnum):
     SUBSCRIPTION = "subscription_refused"
 
 
+ADVICE: dict[Cause, str] = {
+    Cause.LOST: "the line, or the broker is away; it is tried again by itself",
+    Cause.HALF_OPEN: "the line swallows messages; it is tried again by itself",
+    Cause.BROKER_CERTIFICATE: "check cloud_broker.ca_file, host and the time of this machine; never turn TLS off",
+    Cause.OUR_CERTIFICATE: "check cert_file and key_file: expired, revoked or of another authority? provision again",
+    Cause.TLS_VERSION: 'the broker knows no TLS 1.3; mend it, or set cloud_broker.tls_min = "1.2"',
+    Cause.NOT_AUTHORISED: "wrong password, or the broker does not know this gateway",
+    Cause.BAD_CREDENTIALS: "check cloud_broker.password_file and gateway.id",
+    Cause.BAD_IDENTIFIER: "the broker does not take gateway.id as a client identifier",
+    Cause.PROTOCOL: "the broker does not speak MQTT 3.1.1",
+    Cause.UNAVAILABLE: "the broker is there and takes nobody; it is tried again by itself",
+    Cause.SUBSCRIPTION: "the broker's access list does not let this gateway read its own topics",
+}
+"""What somebody is to do, in one line, as `anju-gateway status` says it."""
+
+
 class LinkLostError(Exception):
     """The link broke or never came to be; connecting again soon is right."""
 
@@ -94,6 +110,16 @@ def _telling(base: type[ssl.SSLSocket], tell: Callable[[ssl.SSLError], None]) ->
     """
 
     class Telling(base):  # type: ignore[misc,valid-type]
+        def do_handshake(self, block: bool = False) -> None:
+            """paho leaves a socket open whose handshake failed."""
+            try:
+                super().do_handshake(block)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except OSError:
+                self.close()
+                raise
+
         def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
             try:
                 return bytes(super().recv(buflen, flags))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def free_port() -> int:
@@ -31,6 +33,26 @@ def wait_for_port(port: int, timeout_s: float = 60.0) -> None:
 def mosquitto_program() -> str:
     """Where the broker is; Debian keeps it off ordinary users' PATH."""
     return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+@contextmanager
+def configured_mosquitto(folder: Path, text: str, **environment: str) -> Iterator[int]:
+    """A broker with a configuration of the test's own, `{port}` in it being the port that is yielded."""
+    port = free_port()
+    path = folder / f"broker-{port}.conf"
+    path.write_text("user root\n" + text.replace("{port}", str(port)))
+    process = subprocess.Popen(
+        [mosquitto_program(), "-c", str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @contextmanager
