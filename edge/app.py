@@ -85,7 +85,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
     executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
     rooms = {d.id: d.room for d in devices}
-    alarms = Alarms(rooms, config.alarms.ladders(), rng, config.alarms.merge_s)
+    alarms = Alarms(rooms, config.alarms.ladders(), rng, config.alarms.merge_s, risks=config.resident.risks)
 
     async def told(alarm_id: str, whom: Told) -> None:
         await pipeline.apply(alarms.told(alarm_id, whom))

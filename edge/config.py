@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from edge.alarm_config import AlarmsSection, FallbackSection
+from edge.alarms.weighing import Risk
 from edge.detectors.facade import Listed
+from edge.hazard_config import ClimateSection, StoveSection, hazard_detectors
 from edge.location_config import LocationSection
 from edge.readings import BodyPosition, Device, DeviceRole
 from edge.sections import Identifier, Port, Positive, Section
@@ -142,6 +144,8 @@ class ResidentSection(Section):
     """With several, a closed outside door does not mean that the home is empty."""
     pets: bool = False
     """Motion alone is then no sign of a person where other sensors exist."""
+    risks: frozenset[Risk] = frozenset()
+    """What makes some dangers greater: dementia, falls, heart_or_lung, frail."""
     time_zone: str = "Asia/Shanghai"
 
     @field_validator("time_zone")
@@ -199,6 +203,8 @@ class GatewayConfig(Section):
     resident: ResidentSection = ResidentSection()
     routine: RoutineSection = RoutineSection()
     location: LocationSection = LocationSection()
+    climate: ClimateSection = ClimateSection()
+    stove: StoveSection = StoveSection()
     devices: tuple[DeviceSection, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -225,7 +231,9 @@ class GatewayConfig(Section):
 
     def own_detectors(self) -> list[Listed]:
         """The detectors that have a section of their own."""
-        return self.location.detectors(self.home_devices(), self.resident.time_zone)
+        devices = self.home_devices()
+        hazards = hazard_detectors(devices, self.climate, self.stove)
+        return [*self.location.detectors(devices, self.resident.time_zone), *hazards]
 
     def dialect_names(self) -> DialectNames:
         """Base topics as the sources want them."""

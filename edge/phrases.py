@@ -59,6 +59,18 @@ PHRASES: dict[str, dict[Lang, str]] = {
         "zh": "发现漏水，请小心地滑。正在为您通知平台。",
         "en": "Water on the floor. Mind your step. I am telling the call centre.",
     },
+    "heat_warning": {
+        "zh": "屋里太热了。请喝水，打开空调或电扇，到凉快的地方去。",
+        "en": "It is too hot in here. Drink water, turn on the fan or the air conditioning, go where it is cooler.",
+    },
+    "cold_warning": {
+        "zh": "屋里太冷了。请打开取暖，多穿衣服，喝点热水。",
+        "en": "It is too cold in here. Turn on the heating, dress warmly, drink something hot.",
+    },
+    "stove_question": {
+        "zh": "灶还开着，厨房里没有人。请去看一看。没事请按取消键。",
+        "en": "The stove is on and nobody is in the kitchen. Please go and look. Press cancel if all is well.",
+    },
     "movement_seen": {"zh": "看到您在活动，已取消。", "en": "I see you moving. Cancelled."},
     "condition_ended": {"zh": "情况已恢复正常。", "en": "All is back to normal."},
     "silenced": {"zh": "提示音已关闭。", "en": "The alarm sound is off."},

@@ -167,6 +167,7 @@ class Pipeline:
         for effect in effects:
             if isinstance(effect, Changed):
                 await self._store(effect)
+                self.supervisor.alarm_changed(effect.alarm, self._clock.now())
             else:
                 self._say(effect)
 

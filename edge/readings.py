@@ -35,6 +35,7 @@ class DeviceRole(StrEnum):
     BEACON = "beacon"
     SWITCH = "switch"
     SIREN = "siren"
+    STOVE = "stove"
 
 
 class BodyPosition(StrEnum):

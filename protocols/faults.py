@@ -14,6 +14,8 @@ class Fault(StrEnum):
     SENSOR_STUCK = "sensor_stuck"
     SENSOR_IMPLAUSIBLE = "sensor_implausible"
     SENSOR_TAMPER = "sensor_tamper"
+    SENSOR_CRIES_OFTEN = "sensor_cries_often"
+    """Its alarms were for nothing several times in a day: it stays in use, and somebody should look at it."""
     MAINS_LOST = "mains_lost"
     DISK_FILLING = "disk_filling"
     TOO_HOT = "too_hot"

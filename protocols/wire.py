@@ -64,6 +64,9 @@ class AlarmKind(StrEnum):
     GAS = "gas"
     CO = "co"
     FLOOD = "flood"
+    HEAT = "heat"
+    COLD = "cold"
+    STOVE = "stove"
     TECHNICAL = "technical"
 
 

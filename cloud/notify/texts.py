@@ -25,6 +25,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "gas": ("燃气报警", "gas alarm"),
     "co": ("一氧化碳", "carbon monoxide"),
     "flood": ("水浸报警", "water leak"),
+    "heat": ("室内过热", "too hot indoors"),
+    "cold": ("室内过冷", "too cold indoors"),
+    "stove": ("灶火无人", "stove unattended"),
     "technical": ("设备故障", "device fault"),
 }
 OUTCOMES: dict[str, tuple[str, str]] = {

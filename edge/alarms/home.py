@@ -21,6 +21,7 @@ from edge.alarms.states import (
     Speak,
     Trigger,
 )
+from edge.alarms.weighing import Risk, joint, weighed
 from edge.clock import Instant
 from edge.detectors.base import Detection
 from protocols.identifiers import uuid7
@@ -46,12 +47,14 @@ class Alarms:
         rng: random.Random,
         merge_s: float = 60.0,
         limit: int = 64,
+        risks: Iterable[Risk] = (),
     ) -> None:
         self._rooms = rooms
         self._ladders = ladders
         self._rng = rng
         self._merge_s = merge_s
         self._limit = limit
+        self._risks = frozenset(risks)
         self._open: dict[str, Alarm] = {}
         self._recent: OrderedDict[str, Alarm] = OrderedDict()
         self._ended: dict[tuple[AlarmKind, str], float] = {}
@@ -108,7 +111,7 @@ class Alarms:
             return self._condition_ended(detection, now)
         known = self._joinable(detection)
         if known is not None:
-            return self._join(known, detection, now)
+            return self._join(known, weighed(detection, self._risks, joint(known, detection)), now)
         ended = self._ended.get((detection.kind, detection.device))
         asks = self._ladders.at(detection.kind, now.wall).raise_s > 0
         if ended is not None and now.mono - ended < self._merge_s and asks:
@@ -118,7 +121,7 @@ class Alarms:
         if detection.kind is AlarmKind.SOS:
             for alarm in [a for a in self._open.values() if a.state is S.PENDING]:
                 effects += self._fire(alarm, Trigger.HELP, now)
-        return effects + self._begin(detection, now)
+        return effects + self._begin(weighed(detection, self._risks, detection.confidence), now)
 
     def press(self, button: str, now: Instant) -> list[Effect]:
         """The resident said "cancel" or "help", by any button of the home or by voice."""
@@ -221,6 +224,7 @@ class Alarms:
             sources=(detection.device,),
             step=1 if asking else 0,
             position=detection.position,
+            confidence=detection.confidence,
         )
         self._open[alarm.alarm_id] = alarm
         return [Changed(alarm), *self._speech(alarm)]
@@ -242,6 +246,8 @@ class Alarms:
         new = tuple(e for e in detection.evidence if worse or (e.detector, e.device) not in known)
         joined = replace(alarm, evidence=(*alarm.evidence, *new)[:MAX_EVIDENCE])
         joined = replace(joined, position=detection.position or joined.position)
+        if alarm.kind is detection.kind:
+            joined = replace(joined, confidence=detection.confidence)
         if alarm.kind is detection.kind and detection.device not in alarm.sources:
             joined = replace(joined, sources=(*alarm.sources, detection.device))
         if worse:

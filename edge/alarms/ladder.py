@@ -107,6 +107,9 @@ DEFAULTS: tuple[Ladder, ...] = (
     Ladder(_K.GAS, raised=Step(0.0, "gas_siren", Loudness.SIREN)),
     Ladder(_K.CO, raised=Step(0.0, "co_siren", Loudness.SIREN)),
     Ladder(_K.FLOOD, raised=Step(0.0, "flood_warning", Loudness.LOUD)),
+    Ladder(_K.HEAT, raised=Step(0.0, "heat_warning")),
+    Ladder(_K.COLD, raised=Step(0.0, "cold_warning")),
+    Ladder(_K.STOVE, *_asks(120.0, "stove_question")),
     Ladder(_K.TECHNICAL),
 )
 

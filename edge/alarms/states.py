@@ -49,6 +49,9 @@ NOT_CANCELLABLE = frozenset({AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO, Alarm
 
 JOINS: dict[AlarmKind, frozenset[AlarmKind]] = {
     AlarmKind.FALL: frozenset({AlarmKind.BED_EXIT, AlarmKind.INACTIVITY}),
+    AlarmKind.GEOFENCE: frozenset({AlarmKind.WANDERING}),
+    AlarmKind.SMOKE: frozenset({AlarmKind.STOVE}),
+    AlarmKind.GAS: frozenset({AlarmKind.STOVE}),
 }
 """What is further evidence of an open alarm rather than an alarm of its own: who has fallen is out of bed and still."""
 
@@ -81,6 +84,7 @@ class Alarm:
     step: int = 0
     told: tuple[Told, ...] = ()
     position: Position | None = None
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ DEVICE_CLASS: dict[tuple[str, str], str] = {
     ("sensor", "humidity"): "humidity",
     ("sensor", "illuminance"): "illuminance",
     ("sensor", "battery"): "battery",
+    ("sensor", "power"): "power",
     ("sensor", "carbon_monoxide"): "co_ppm",
     ("sensor", "signal_strength"): "rssi",
     ("sensor", "weight"): "weight",

@@ -19,6 +19,7 @@ METRICS: dict[str, str] = {
     "temperature": "temperature",
     "humidity": "humidity",
     "illuminance": "illuminance",
+    "power": "power",
     "illuminance_lux": "illuminance",
     "sos": "sos",
     "breathing_rate": "respiration_rate",

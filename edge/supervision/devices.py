@@ -38,6 +38,11 @@ class DeviceSupervision:
         self._watched = {d.id: _Watched(d, now) for d in devices}
         self._declared = declared
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The configured devices."""
+        return frozenset(self._watched)
+
     def restore(self, fault: Fault, device: str) -> None:
         """A fault of the last run: it holds until the device shows that it is over."""
         watched = self._watched.get(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from edge.alarms import Alarm, Changed
@@ -14,8 +15,12 @@ from edge.supervision.host import Host, judge
 from edge.supervision.technical import GATEWAY, TechnicalAlarms
 from protocols.errors import ProtocolError, Reason
 from protocols.faults import Fault
+from protocols.wire import AlarmKind, AlarmState
 
 LOOK_EVERY_S = 5.0
+CRIES = 4
+CRIES_WITHIN_S = 86_400.0
+"""So many alarms for nothing in so long, and the sensor is reported. Never is it silenced."""
 FIRST_LOOK_S = 30.0
 """After the start devices and broker get this long, so that a restart neither clears nor raises anything by itself."""
 DETECTOR_WELL_S = 600.0
@@ -45,6 +50,7 @@ class Supervisor:
         self._mains: dict[str, bool] = {}
         self._own: set[Fault] = set()
         self._failed: dict[str, float] = {}
+        self._in_vain: dict[str, deque[float]] = {}
         self.devices = DeviceSupervision(devices, self._declared, now.mono)
         self.alarms = TechnicalAlarms({d.id: d.room for d in devices}, rng)
 
@@ -59,7 +65,9 @@ class Supervisor:
             (mine if TechnicalAlarms.owns(alarm) else others).append(alarm)
         self.alarms.restore(mine)
         for alarm in mine:
-            if alarm.reason == Fault.DETECTOR_FAILED:
+            if alarm.reason == Fault.SENSOR_CRIES_OFTEN:
+                self._in_vain[alarm.device] = deque([self._started] * CRIES, maxlen=CRIES)
+            elif alarm.reason == Fault.DETECTOR_FAILED:
                 self._failed[alarm.device] = self._started
             elif alarm.device == GATEWAY:
                 self._own.add(Fault(alarm.reason))
@@ -88,6 +96,19 @@ class Supervisor:
         """A detector of this device (or of the whole home: the gateway) has a defect."""
         self._failed[device] = now.mono
 
+    def alarm_changed(self, alarm: Alarm, now: Instant) -> None:
+        """An alarm that the resident, or a movement, answered with "nothing is wrong" was in vain."""
+        answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen"
+        if answered and alarm.kind is not AlarmKind.TECHNICAL and alarm.device in self.devices.known:
+            self._in_vain.setdefault(alarm.device, deque(maxlen=CRIES)).append(now.mono)
+
+    def _cries_often(self, now: Instant) -> set[tuple[Fault, str]]:
+        """Devices whose last alarms in vain all lie within a day; a quiet day ends it."""
+        last = {d: at for d, at in self._in_vain.items() if now.mono - at[-1] < CRIES_WITHIN_S}
+        self._in_vain = last
+        often = {d for d, at in last.items() if len(at) == CRIES and now.mono - at[0] < CRIES_WITHIN_S}
+        return {(Fault.SENSOR_CRIES_OFTEN, device) for device in often}
+
     def tick(self, now: Instant) -> list[Changed]:
         """Call several times a second; looks every few seconds."""
         if self._broker():
@@ -102,7 +123,7 @@ class Supervisor:
         faults = self.devices.faults(now.mono) if self._broker_is_there(now) else set()
         self._failed = {d: at for d, at in self._failed.items() if now.mono - at < DETECTOR_WELL_S}
         failed = {(Fault.DETECTOR_FAILED, device) for device in self._failed}
-        return self.alarms.compare(faults | failed | {(fault, GATEWAY) for fault in own}, now)
+        return self.alarms.compare(faults | failed | self._cries_often(now) | {(fault, GATEWAY) for fault in own}, now)
 
     def _broker_is_there(self, now: Instant) -> bool:
         """With the home broker lost every device is silent: that is one fault, not thirty."""

@@ -69,6 +69,32 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         ),
         wire.decode_alarm,
     ),
+    **{
+        f"alarm-{kind}": (
+            wire.AlarmEvent(
+                v=1,
+                alarm_id=ALARM,
+                epoch=EPOCH,
+                seq=4,
+                kind=kind,
+                priority=wire.Priority.MEDIUM,
+                state=wire.AlarmState.RAISED,
+                at=T,
+                clock=wire.Clock.SYNCED,
+                reason=reason,
+                sent=T + 3,
+                changed_at=T,
+                device="air-1",
+                room="bedroom",
+            ),
+            wire.decode_alarm,
+        )
+        for kind, reason in (
+            (wire.AlarmKind.HEAT, "heat_danger"),
+            (wire.AlarmKind.COLD, "cold_below_12"),
+            (wire.AlarmKind.STOVE, "stove_unattended"),
+        )
+    },
     "alarm-told": (
         wire.AlarmEvent(
             v=1,

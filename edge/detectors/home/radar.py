@@ -1,0 +1,83 @@
+"""A fall that a radar on the wall reports: believed when it holds, over when the radar has long seen otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from edge.detectors.base import Detection
+from edge.readings import Device, DeviceRole, Reading
+from protocols.wire import AlarmKind, Evidence, Priority
+
+VERSION = 1
+HELD_S = 3.0
+"""Radars say falling while somebody sits down fast; what does not last is left out."""
+UP_S = 20.0
+CONFIDENCE = 0.7
+
+
+class RadarFallDetector:
+    """All devices that report `fall_detected`; worn ones report their fall at once, they have judged it themselves."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._worn = {d.id for d in devices if d.role is DeviceRole.WEARABLE}
+        self._down: dict[str, float] = {}
+        self._told: dict[str, float | None] = {}
+
+    def on_reading(self, reading: Reading, now: float) -> list[Detection]:
+        """Take one reading; anything but the flag `fall_detected` is ignored."""
+        if reading.metric != "fall_detected" or not isinstance(reading.value, bool):
+            return []
+        device = reading.device
+        if not reading.value:
+            self._down.pop(device, None)
+            if device in self._told and self._told[device] is None:
+                self._told[device] = now
+            return []
+        if device in self._told:
+            self._told[device] = None
+        elif device in self._worn:
+            return self._fall(device, now)
+        else:
+            self._down.setdefault(device, now)
+        return []
+
+    def on_tick(self, now: float) -> list[Detection]:
+        """What holds becomes a fall; who has got up for long enough has."""
+        found: list[Detection] = []
+        for device, since in sorted(self._down.items()):
+            if now < since:
+                self._down[device] = now
+            elif now - since >= HELD_S:
+                del self._down[device]
+                found += self._fall(device, since)
+        for device, up in sorted(self._told.items()):
+            if up is not None and now < up:
+                self._told[device] = now
+            elif up is not None and now - up >= UP_S:
+                del self._told[device]
+                evidence = Evidence(detector="radar", device=device, at=now, reason="condition_ended")
+                kind, reason = AlarmKind.FALL, evidence.reason
+                found.append(Detection(kind, Priority.HIGH, now, device, reason, 1.0, (evidence,), cleared=True))
+        return found
+
+    def _fall(self, device: str, at: float) -> list[Detection]:
+        self._told[device] = None
+        reason = "device_reports_fall" if device in self._worn else "radar_reports_fall"
+        evidence = Evidence(detector="radar", device=device, at=at, reason=reason)
+        return [Detection(AlarmKind.FALL, Priority.HIGH, at, device, reason, CONFIDENCE, (evidence,))]
+
+    def state(self) -> dict[str, Any]:
+        """All memory."""
+        return {"v": VERSION, "down": dict(self._down), "told": dict(self._told)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises ValueError if it is none; then nothing changed."""
+        if state.get("v") != VERSION:
+            raise ValueError(f"radar: state of version {state.get('v')!r}, this is {VERSION}")
+        try:
+            down = {str(d): float(at) for d, at in state["down"].items()}
+            told = {str(d): None if at is None else float(at) for d, at in state["told"].items()}
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"radar: not a state: {error!r}") from error
+        self._down, self._told = down, told

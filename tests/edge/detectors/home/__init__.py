@@ -1,0 +1,1 @@
+"""Tests of heat, cold, the stove and radars."""
