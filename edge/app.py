@@ -50,6 +50,7 @@ _TICK_S = 0.2
 _KEEP_TIME_S = 60.0
 _REMEMBER_S = 300.0
 """How often the detectors' memories go to flash; that much of them a power cut may cost."""
+_BATCH_IS_LATE_S = 1.0
 _PATIENCE_S = 1.0
 """How long a task may take to close its connection before it is told again to end."""
 LIMITS_S = {"tick": 10.0, "batches": 330.0, "spool": 30.0, "home": 30.0, "uplink": 60.0}
@@ -130,7 +131,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         rng,
         _take_answers(config, alarms, pipeline, clock),
         beating(pulses, "home", clock, pipeline.commit),
-        config.spool.group_commit_s,
+        _group_commit_s(config),
         lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
     )
     uplink = Uplink(
@@ -156,6 +157,12 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, pulses, clock,
         remote,
     )  # fmt: skip
+
+
+def _group_commit_s(config: GatewayConfig) -> float:
+    """A batch is a group commit: one of its own is only for where it comes sooner, or the batch does not come."""
+    own, batch = config.spool.group_commit_s, config.telemetry.batch_interval_s
+    return own if own < batch else min(own, batch) + _BATCH_IS_LATE_S
 
 
 async def _nothing() -> None:

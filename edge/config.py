@@ -59,7 +59,7 @@ class SpoolSection(Section):
     """What may wait on flash, and how often readings are put there."""
 
     limit_bytes: Annotated[int, Field(ge=1_000_000)] = 512_000_000
-    group_commit_s: Annotated[float, Field(gt=0, le=30)] = 5.0
+    group_commit_s: Annotated[float, Field(gt=0, le=10)] = 5.0
 
 
 class TelemetrySection(Section):

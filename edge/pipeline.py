@@ -90,8 +90,8 @@ class Pipeline:
 
         True if something of it waits for `commit`; of any other message everything has happened on return.
         """
-        now = self._clock.now()
-        message = Message(topic, payload, now.wall, retained, self._clock_trusted(now))
+        now, base = self._moment()
+        message = Message(topic, payload, now.wall, retained, self._clock_trusted(now, base))
         try:
             heard = self.sources.read(message)
         except ProtocolError as error:
@@ -105,23 +105,29 @@ class Pipeline:
         for frame in heard.frames:
             await self._take_frame(frame, now)
         for reading in heard.readings:
-            await self._take_reading(reading, now)
+            await self._take_reading(reading, now, base)
         return bool(heard.readings)
 
-    def _clock_trusted(self, now: Instant) -> bool:
+    def _moment(self) -> tuple[Instant, float | None]:
+        """Now, and the base it was made with; None: its stamps are final."""
+        known = self._clock.known()  # asked first: the time may come between the two
+        now = self._clock.now()
+        return now, None if known else now.wall - now.mono
+
+    def _clock_trusted(self, now: Instant, base: float | None) -> bool:
         """Whether a device's stamp can be judged by our clock: once the time is known, or where the installer says
         that the machine keeps it.
         """
-        return self._clock.known() or (self._wait_for_time_s == 0 and now.wall >= EARLIEST_PLAUSIBLE)
+        return base is None or (self._wait_for_time_s == 0 and now.wall >= EARLIEST_PLAUSIBLE)
 
     async def _take_frame(self, frame: SignalFrame, now: Instant) -> None:
         self.accepted += 1
         for detection in self._detectors.on_frame(frame):
             await self.apply(self._alarms.detect(detection, now))
 
-    async def _take_reading(self, reading: Reading, now: Instant) -> None:
+    async def _take_reading(self, reading: Reading, now: Instant, base: float | None) -> None:
         self.accepted += 1
-        held = (reading, None if self._clock.known() else self._clock.base())
+        held = (reading, base)
         self._readings.append(held)
         self._note_newest(held)
         if reading.metric == "battery":
@@ -150,9 +156,9 @@ class Pipeline:
 
     async def tick(self) -> None:
         """Call several times a second: silence has consequences."""
-        now = self._clock.now()
+        now, base = self._moment()
         for reading in self.sources.due(now.wall):
-            await self._take_reading(reading, now)
+            await self._take_reading(reading, now, base)
         for detection in self._detectors.on_tick(now.wall):
             await self.apply(self._alarms.detect(detection, now))
         await self.apply(self._alarms.tick(now))
@@ -252,8 +258,11 @@ class Pipeline:
 
     async def _close_batches(self) -> int:
         made = 0
-        if any(base is not None for _, base in self._readings) and not await self._commit():
-            return made
+        if any(base is not None for _, base in self._readings):
+            if not self._clock.known() and self._held_long_enough():
+                self._readings = [(reading, None) for reading, _ in self._readings]  # they go as they are
+            elif not await self._commit():
+                return made
         while True:
             drained = await in_thread(self._executor, self._spool.drain, self._max_records)
             if drained is None or (drained.run is None and len(drained.readings) < self._max_records):

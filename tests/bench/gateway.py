@@ -116,8 +116,9 @@ class Daemon:
 
 
 def _shipped_environment() -> dict[str, str]:
+    """Of the unit; and compiled modules are kept, as pip leaves them."""
     lines = [line.removeprefix("Environment=") for line in _UNIT.read_text().splitlines() if "Environment=" in line]
-    return dict(line.split("=", 1) for line in lines)
+    return {"PYTHONDONTWRITEBYTECODE": ""} | dict(line.split("=", 1) for line in lines)
 
 
 def _falls_and_smoke(daemon: Daemon, home: Home, seconds: float) -> list[float]:

@@ -113,3 +113,25 @@ async def test_a_devices_own_time_waits_for_ours(gateway: Gateway, machine: Mach
     machine.wall, machine.synced = NOW, True
     await gateway.pipeline.close_batches()
     assert [r.at for batch in _batches(gateway) for r in resolve(batch.records, NOW)] == [NOW - 10]
+
+
+@pytest.mark.parametrize("looks", range(1, 8))
+async def test_the_time_may_come_at_any_moment(gateway: Gateway, machine: Machine, looks: int) -> None:
+    """Whichever look at the clock is the first to find it synchronised, a reading's stamp is the true time."""
+    left = looks
+    observe = Machine.__call__
+
+    def turning(self: Machine) -> Observed:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            self.wall, self.synced = NOW, True
+        return observe(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Machine, "__call__", turning)
+        await gateway.pipeline.take("home/v1/oxi/senml", b'[{"bn":"oxi/","n":"heart_rate","u":"beat/min","v":61}]')
+        while left > 0:
+            gateway.clock.known()
+        await gateway.pipeline.close_batches()
+    assert {r.at for batch in _batches(gateway) for r in resolve(batch.records, NOW)} == {NOW}
