@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
+from edge.detectors.bed import BedDetector
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
 from edge.detectors.routine import RoutineDetector, RoutineProfile
@@ -191,6 +192,8 @@ def build(
     if routine is not None:
         rhythm.append(Listed("routine", partial(RoutineDetector, devices, routine)))
         rhythm.append(Listed("trends", partial(TrendDetector, routine.zone)))
+        beds = [d.id for d in devices if d.role is DeviceRole.BED]
+        rhythm += [Listed("bed", partial(BedDetector, bed, routine.zone), bed) for bed in beds]
     worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
     return Detectors(
         [
