@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge.detectors.base import Detection
 from edge.readings import Reading
 from protocols.wire import AlarmKind, Evidence, Priority
 
+VERSION = 1
 SOS_REARM_S = 60.0
 """A button that never reports its release counts as pressed anew after this long without a press."""
 
@@ -54,6 +57,20 @@ class ContactDetector:
     def on_tick(self, now: float) -> list[Detection]:
         """Nothing follows from silence here."""
         return []
+
+    def state(self) -> dict[str, Any]:
+        """What is active: without it, smoke that ends after a restart would never be cleared."""
+        return {"v": VERSION, "active": [[device, metric, at] for (device, metric), at in self._active.items()]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises ValueError if it is none; then nothing changed."""
+        if state.get("v") != VERSION:
+            raise ValueError(f"contact: state of version {state.get('v')!r}, this is {VERSION}")
+        try:
+            active = {(str(device), str(metric)): float(at) for device, metric, at in state["active"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"contact: not a state: {error!r}") from error
+        self._active = {key: at for key, at in active.items() if key[1] in _KINDS}
 
 
 def _detection(reading: Reading, kind: AlarmKind, *, cleared: bool) -> Detection:

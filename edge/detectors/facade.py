@@ -81,6 +81,11 @@ class Detectors:
                 total.update({f"{key}_{name}": n for name, n in hosted.detector.counts.items()})
         return total
 
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """What is hosted, in order."""
+        return tuple(hosted.listed for hosted in self._hosted.values())
+
     def hosted(self, name: str, device: str | None = None) -> Detector:
         """The detector listed under a name and device, for whoever scores it. Raises KeyError."""
         return self._hosted[name if device is None else f"{name}/{device}"].detector
