@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from edge import health
+from edge import health, metrics
 from edge.alarms import Alarm, Alarms
 from edge.alarms.answers import answer
 from edge.alarms.outputs import Output, OutputKind
@@ -26,6 +26,7 @@ from edge.detectors.facade import build
 from edge.detectors.routine import RoutineProfile
 from edge.fallback.family import Family
 from edge.home.link import HomeLink, Take
+from edge.measured import Measured
 from edge.memory import DetectorMemory
 from edge.messages import restored_alarm
 from edge.pipeline import Pipeline
@@ -75,6 +76,7 @@ class Gateway:
     pulses: Pulses
     clock: Clock
     remote: RemoteConfig | None
+    measured: Measured
 
 
 def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock | None = None) -> Gateway:
@@ -153,9 +155,24 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     )
     memory = DetectorMemory(config.gateway.data_dir, detectors, pipeline.supervisor.devices)
     renewal = _renewal(config, clock, rng)
+    measured = Measured(
+        pipeline=pipeline,
+        detectors=detectors,
+        memory=memory,
+        alarms=alarms,
+        spool=spool,
+        executor=executor,
+        uplink=uplink,
+        home=home,
+        fallback=fallback,
+        pulses=pulses,
+        clock=clock,
+        data=config.gateway.data_dir,
+        config_version=config_version,
+    )
     return Gateway(
         config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, renewal, own_health, pulses, clock,
-        remote,
+        remote, measured,
     )  # fmt: skip
 
 
@@ -357,12 +374,7 @@ async def _metrics(gateway: Gateway) -> AsyncIterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-
-    def depth() -> dict[str, int]:
-        asked = asyncio.run_coroutine_threadsafe(in_thread(gateway.executor, gateway.spool.status), loop)
-        return {str(lane): n for lane, n in asked.result(5).depth.items()}
-
-    stop = health.serve_metrics(section.host, section.port, health.Metrics(gateway.pipeline, gateway.uplink, depth))
+    stop = metrics.serve(section.host, section.port, metrics.Collector(loop, gateway.measured))
     try:
         yield
     finally:

@@ -6,15 +6,13 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edge.clock import Clock
 from edge.home.link import HomeLink
@@ -152,45 +150,3 @@ def memory_bytes() -> int:
     """Resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-class Metrics:
-    """A Prometheus collector that reads the gateway's own counters when asked."""
-
-    def __init__(self, pipeline: Pipeline, uplink: Uplink, spool: Callable[[], dict[str, int]]) -> None:
-        self._pipeline = pipeline
-        self._uplink = uplink
-        self._spool = spool
-
-    def collect(self) -> Iterable[Metric]:
-        """All metric families."""
-        rejected = CounterMetricFamily("anju_gateway_rejected", "Input refused", labels=["reason", "source"])
-        for (reason, source), n in list(self._pipeline.rejected.items()):
-            rejected.add_metric([reason, source], n)
-        yield rejected
-        yield CounterMetricFamily(
-            "anju_gateway_accepted", "Readings and frames accepted", value=self._pipeline.accepted
-        )
-        link = CounterMetricFamily("anju_gateway_uplink", "Events of the uplink", labels=["event"])
-        for event, n in list(self._uplink.counts.items()):
-            link.add_metric([event], n)
-        yield link
-        yield GaugeMetricFamily("anju_gateway_uplink_connected", "1 if connected", value=float(self._uplink.connected))
-        depth = GaugeMetricFamily("anju_gateway_spool_messages", "Messages not acknowledged", labels=["lane"])
-        for lane, n in self._spool().items():
-            depth.add_metric([lane], n)
-        yield depth
-
-
-def serve_metrics(host: str, port: int, metrics: Metrics) -> Callable[[], None]:
-    """Start the endpoint; returns what stops it."""
-    registry = CollectorRegistry()
-    registry.register(metrics)
-    server, thread = start_http_server(port, host, registry)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop

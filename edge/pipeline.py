@@ -22,6 +22,7 @@ from edge.readings import Reading, SignalFrame
 from edge.sources.base import Message
 from edge.sources.dispatch import Sources
 from edge.spool.store import Drained, Spool, SpooledReading, SpoolError
+from edge.stopwatch import Stopwatch
 from edge.supervision.supervisor import Supervisor
 from edge.tasks import in_thread
 from protocols.errors import ProtocolError
@@ -81,6 +82,7 @@ class Pipeline:
         self.last_heard: dict[str, float] = {}
         self.battery: dict[str, float] = {}
         self.accepted = 0
+        self.alarm_store = Stopwatch()
         self._run = boot_id()
         self._holding_since: float | None = None
         self._next_house = 0.0
@@ -180,6 +182,7 @@ class Pipeline:
     async def _store(self, effect: Changed) -> None:
         alarm = effect.alarm
         state, sent = self._clock.state(), self._clock.now().wall
+        began = self._clock.now().mono
         try:
             seq, _ = await in_thread(
                 self._executor,
@@ -195,6 +198,7 @@ class Pipeline:
             )
             self._watch(alarm, None)
             return
+        self.alarm_store.took(self._clock.now().mono - began)
         self._watch(alarm, seq)
         self._wake()
         log.info(
@@ -314,6 +318,10 @@ class Pipeline:
         if now.mono >= self._next_house:
             self._next_house = now.mono + _HOUSE_EVERY_S
             await in_thread(self._executor, self._spool.keep_house, now.wall if self._clock.known() else None)
+
+    def waiting(self) -> int:
+        """Readings in memory that are not on flash yet."""
+        return len(self._readings)
 
     def pending_alarms(self) -> int:
         """How many questions are open."""
