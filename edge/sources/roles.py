@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import Final
 
 from edge.readings import DeviceRole, Reading
+from protocols.metrics import check_value
 
 MEANS: Final[dict[DeviceRole, dict[str, str]]] = {
     DeviceRole.THERMOMETER: {"temperature": "body_temperature"},
@@ -25,7 +26,7 @@ _NOT_LIGHT: Final = (DeviceRole.BED, DeviceRole.SEAT)
 
 
 def by_role(one: Reading, role: DeviceRole, offered: Container[str] = ()) -> Reading | None:
-    """`one` as the role has it; None: it means nothing here.
+    """`one` as the role has it; None: it means nothing here. Raises ProtocolError: it is impossible as that.
 
     `offered` are the metrics that the device reports besides: a radar that tells presence from motion keeps both.
     """
@@ -35,4 +36,5 @@ def by_role(one: Reading, role: DeviceRole, offered: Container[str] = ()) -> Rea
     if metric is None or metric in offered:
         return one
     closed = one.metric == "contact_open" and role in _CLOSED_BY_WEIGHT
-    return Reading(one.device, metric, one.at, not one.value if closed else one.value)
+    value = check_value(metric, not one.value if closed else one.value, None, f"{one.device}.{metric}")
+    return Reading(one.device, metric, one.at, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import pytest
 from edge.readings import Device, DeviceRole
 from edge.sources.base import Message
 from edge.sources.build import DialectNames, build_sources
+from edge.sources.dispatch import Sources
+from protocols.errors import ProtocolError
+from protocols.metrics import check_value
 
 NOW = 1_795_000_000.0
 CORPUS: list[tuple[str, dict[str, Any]]] = [
@@ -70,6 +74,51 @@ def test_payload_in_readings_out(dialect: str, entry: dict[str, Any]) -> None:
     if heard.readings:
         assert any(_matches(f, entry["topic"]) for f in sources.filters())
         assert heard.alive == {"d"}
+
+
+WRONG: tuple[Any, ...] = (None, True, -1, 1e300, 10**30, "", "x" * 300, "\0", [], [[]], {}, {"x": None}, ["on", 1])
+
+
+def _mutants(payload: Any) -> Iterator[Any]:
+    """`payload` with one part of it, at any depth, replaced by something else or gone."""
+    yield from WRONG
+    if isinstance(payload, dict):
+        for key, inner in payload.items():
+            rest = {k: v for k, v in payload.items() if k != key}
+            yield rest
+            yield from ({**rest, key: mutant} for mutant in _mutants(inner))
+    elif isinstance(payload, list):
+        for i, inner in enumerate(payload):
+            yield from ([*payload[:i], mutant, *payload[i + 1 :]] for mutant in _mutants(inner))
+
+
+@pytest.mark.parametrize("dialect", sorted({name for name, _ in CORPUS}))
+def test_each_part_replaced_by_nonsense(dialect: str) -> None:
+    """Whatever stands in the place of any value of any payload or announcement: a reading of the device, or a refusal
+    that names its place; nothing else.
+    """
+    refused: list[ProtocolError] = []
+    for entry in (entry for name, entry in CORPUS if name == dialect):
+        device = Device("d", DeviceRole(entry["role"]), source=dialect, address=entry.get("address", "x"))
+        messages = [*entry.get("setup", ()), [entry["topic"], entry["payload"]]]
+        for i, (topic, payload) in enumerate(messages):
+            sources = build_sources([device], DialectNames(receivers={"OMG": "bedroom"}))
+            for mutant in _mutants(payload):
+                changed = [*messages[:i], [topic, mutant], *messages[i + 1 :]]
+                for t, p in changed:
+                    refused += _refusals(sources, Message(t, _bytes(p), NOW))
+    assert refused
+    assert all(error.where for error in refused)
+
+
+def _refusals(sources: Sources, message: Message) -> Sequence[ProtocolError]:
+    try:
+        heard = sources.read(message)
+    except ProtocolError as error:
+        return [error]
+    assert {r.device for r in heard.readings} <= {"d"}
+    assert all(check_value(r.metric, r.value, None, "here") == r.value for r in heard.readings)
+    return heard.refused
 
 
 def _matches(pattern: str, topic: str) -> bool:

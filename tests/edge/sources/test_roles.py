@@ -12,6 +12,7 @@ from edge.sources.base import Heard, Message
 from edge.sources.roles import by_role
 from edge.sources.roster import PRESS_MEANS, press
 from edge.sources.zigbee2mqtt import Zigbee2MqttSource
+from protocols.errors import ProtocolError
 
 NOW = 1_795_000_000.0
 
@@ -41,6 +42,13 @@ def test_a_value_means_what_its_role_says(
     """A mat on a contact sensor is closed by weight; its raw pressure is no light; a radar's motion is presence."""
     one = by_role(Reading("d", metric, NOW, value), role)
     assert (one and (one.metric, one.value)) == expected
+
+
+def test_what_is_impossible_by_role_is_refused() -> None:
+    """A room may have 5 °C, a body not: refused, as it would be from a device that calls it a body's temperature."""
+    with pytest.raises(ProtocolError) as caught:
+        by_role(Reading("d", "temperature", NOW, 5.0), DeviceRole.THERMOMETER)
+    assert (caught.value.reason, caught.value.where) == ("out_of_range", "d.body_temperature")
 
 
 def test_a_radar_that_tells_both_keeps_both() -> None:
