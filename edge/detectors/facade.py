@@ -18,6 +18,7 @@ from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFram
 from edge.detectors.bed import BedDetector
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
+from edge.detectors.habits import HabitsDetector
 from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
@@ -196,6 +197,7 @@ def build(
     rhythm: list[Listed] = []
     if routine is not None:
         rhythm.append(Listed("routine", partial(RoutineDetector, devices, routine)))
+        rhythm.append(Listed("habits", partial(HabitsDetector, devices, routine.zone, pets=routine.pets)))
         rhythm.append(Listed("trends", partial(TrendDetector, routine.zone)))
         beds = [d.id for d in devices if d.role is DeviceRole.BED]
         rhythm += [Listed("bed", partial(BedDetector, bed, routine.zone), bed) for bed in beds]

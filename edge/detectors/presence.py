@@ -44,6 +44,10 @@ class Presence:
         self.place = Place.OTHER
         self.away = False
 
+    def place_of(self, device: str) -> Place:
+        """Where a configured device is."""
+        return self._places[device]
+
     def candidates(self) -> set[str]:
         """Sensors that might be an outside door although their name does not say so."""
         return {
