@@ -48,10 +48,10 @@ def _block(one: Seen, taken: set[str]) -> str:
     role = next((role for metric, role in ROLES if metric in one.metrics), None)
     lines = [
         "[[devices]]",
-        f"id = {_quoted(_identifier(one, taken))}",
-        f"role = {_quoted(role or 'button')}",
-        f"source = {_quoted(one.source)}",
-        f"address = {_quoted(one.address)}",
+        f"id = {quoted(_identifier(one, taken))}",
+        f"role = {quoted(role or 'button')}",
+        f"source = {quoted(one.source)}",
+        f"address = {quoted(one.address)}",
         '# room = "bedroom"',
     ]
     if role is None:
@@ -69,7 +69,7 @@ def _identifier(one: Seen, taken: set[str]) -> str:
     return name
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A TOML basic string: JSON's escapes are a subset of TOML's."""
     return json.dumps(text).replace("\x7f", "\\u007f")
 

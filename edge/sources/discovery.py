@@ -62,6 +62,45 @@ class Entity:
     mode: Mode
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where an output takes its commands, and the words for on and off; `as_json`: as `{"state": word}`."""
+
+    component: str
+    name: str
+    topic: str
+    on: str
+    off: str
+    as_json: bool
+
+
+def commands(prefix: str, topic: str, payload: bytes, wanted: frozenset[str]) -> list[Command]:
+    """What a config message offers to command, of the components in `wanted`; raises ProtocolError."""
+    parts = topic[len(prefix) + 1 :].split("/")
+    if not topic.startswith(prefix + "/") or len(parts) not in (3, 4) or parts[-1] != "config":
+        return []
+    body = _entity_keys(decode_object(payload, "discovery"))
+    components = body.get("components")
+    if parts[0] != "device":
+        bodies = [body | {"platform": parts[0]}]
+    elif isinstance(components, dict):
+        shared = {k: v for k, v in body.items() if k != "components"}
+        bodies = [shared | _entity_keys(one) for one in list(components.values())[:64] if isinstance(one, dict)]
+    else:
+        return []
+    return [c for b in bodies if str(b.get("platform")) in wanted and (c := _command(b)) is not None]
+
+
+def _command(body: dict[str, Any]) -> Command | None:
+    topic = _topic(body.get("command_topic"), body.get("~"))
+    if topic is None:
+        return None
+    device = body.get("device") or {}
+    name = f"{device.get('name') or ''} {body.get('name') or ''}".strip()[:80]
+    off, on = _words(str(body["platform"]), body)
+    return Command(str(body["platform"]), name, topic, on, off, body.get("schema") == "json")
+
+
 def parse(prefix: str, topic: str, payload: bytes) -> list[Entity]:
     """Entities of one config message; raises ProtocolError."""
     parts = topic[len(prefix) + 1 :].split("/")

@@ -12,6 +12,7 @@ ENTITY: dict[str, str] = {
     "avty_mode": "availability_mode",
     "avty_t": "availability_topic",
     "avty_tpl": "availability_template",
+    "cmd_t": "command_topic",
     "cmps": "components",
     "def_ent_id": "default_entity_id",
     "dev": "device",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,13 @@ def test_good_and_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["status", "--config", str(path)]) == 1
     assert "no daemon answers" in capsys.readouterr().err
     assert cli.main(["run", "--config", str(tmp_path / "none.toml")]) == 2
+
+
+def test_time_zones_without_those_of_the_system(tmp_path: Path) -> None:
+    """A slim system has no time zones of its own; the package brings them, and the lock of the gateway has it."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(_GOOD)
+    command = [sys.executable, "-m", "edge.cli", "check-config", "--config", str(path)]
+    done = subprocess.run(command, env={"PYTHONTZPATH": ""}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "\ntzdata==" in Path("locks/edge.txt").read_text(encoding="utf-8")

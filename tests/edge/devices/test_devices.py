@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.cli import main
 from edge.config import load
 from edge.devices.draft import draft
+from edge.devices.outputs import Announced, draft_outputs
 from edge.sources.base import Seen
 from tests.support.mosquitto import mosquitto
 
@@ -88,3 +89,30 @@ def test_a_radar_is_drafted_as_one() -> None:
         "devices"
     ]
     assert device["role"] == "presence"
+
+
+def test_what_takes_commands_becomes_outputs() -> None:
+    """Both forms of discovery, abbreviations and the base topic; a switch is a comment, what is known is left out, and
+    whatever is no announcement costs nothing.
+    """
+    device = {"dev": {"ids": ["x"], "name": "Hall"}, "o": {"name": "esp"}}
+    parts = {
+        "a": {"p": "light", "schema": "json", "cmd_t": "hall/lamp/set"},
+        "b": {"p": "notify", "command_topic": "hall/say"},
+        "c": {"p": "switch", "command_topic": "hall/plug/set"},
+        "d": {"p": "sensor", "state_topic": "hall/t"},
+        "e": {"p": "siren", "command_topic": "hall/known/set"},
+    }
+    announced = [
+        Announced("homeassistant/device/x/config", json.dumps(device | {"cmps": parts}).encode()),
+        Announced("homeassistant/siren/n/y/config", b'{"~": "bell", "cmd_t": "~/set", "pl_on": "RING"}'),
+        *(Announced("homeassistant/light/z/config", bad) for bad in (b"", b"[]", b"{}", b"\xff", b"[" * 9_000)),
+    ]
+    written = draft_outputs("homeassistant", announced, frozenset({"hall/known/set"}))
+    outputs = tomllib.loads(written)["alarms"]["outputs"]
+    assert [(o["name"], o["kind"], o.get("on")) for o in outputs] == [
+        ("bell/set", "siren", "RING"),
+        ("hall/lamp/set", "lamp", '{"state": "ON"}'),
+        ("hall/say", "speaker", None),
+    ]
+    assert '# name = "hall/plug/set"' in written
