@@ -23,18 +23,18 @@ from edge.readings import Reading
 from protocols.wire import AlarmKind, Priority
 from tests.edge.detectors.location.walks import HOME, NOON, Receiver, Seen, home_life, received, rest, walk
 
-_HOURS = Hours(ZoneInfo("Asia/Shanghai"))
+HOURS = Hours(ZoneInfo("Asia/Shanghai"))
 _RADIUS_M = 200.0
-_FENCES: tuple[Fence, ...] = (circle("home", HOME.lat, HOME.lon, _RADIUS_M),)
+FENCES: tuple[Fence, ...] = (circle("home", HOME.lat, HOME.lon, _RADIUS_M),)
 
 
-def _rows(seen: list[Seen]) -> list[Row]:
+def rows_of(seen: list[Seen]) -> list[Row]:
     return [
         Row(s.at, {"accuracy": s.accuracy, "lat": s.lat, "lon": s.lon}, math.hypot(*s.truth) > _RADIUS_M) for s in seen
     ]
 
 
-def _outing(seed: int) -> list[tuple[float, Point]]:
+def outing(seed: int) -> list[tuple[float, Point]]:
     """An hour around the home, a walk beyond the fence, and an hour at home again."""
     rng = random.Random(seed)
     way = home_life(3600, rng)
@@ -60,8 +60,8 @@ def test_every_exit_and_no_other(receiver: Receiver, delay_s: float) -> None:
     total: Counter[str] = Counter()
     delays = []
     for seed in range(8):
-        rows = _rows(list(received(_outing(seed), receiver, random.Random(seed))))
-        figures = scored([d.at for d in replay(rows, _FENCES, _HOURS).exits], true_stays(rows) or [])
+        rows = rows_of(list(received(outing(seed), receiver, random.Random(seed))))
+        figures = scored([d.at for d in replay(rows, FENCES, HOURS).exits], true_stays(rows) or [])
         total.update({k: figures[k] for k in ("true_exits", "exits_found", "false_exits", "exits_said_again")})
         delays.append(figures["delay_median_s"])
     assert total == {"true_exits": 8, "exits_found": 8, "false_exits": 0, "exits_said_again": 0}
@@ -75,7 +75,7 @@ def test_leaps_at_home_are_no_exit(lies: bool) -> None:
         rng = random.Random(seed)
         seen = list(received(home_life(3 * 3600, rng), Receiver(10, 15, leaps=0.05, lies=lies), rng))
         assert sum(math.dist(s.truth, HOME.at(s.lat, s.lon)) > 250 for s in seen) > 20
-        assert replay(_rows(seen), _FENCES, _HOURS).exits == []
+        assert replay(rows_of(seen), FENCES, HOURS).exits == []
 
 
 def test_a_circle_that_touches_is_not_outside() -> None:
@@ -83,21 +83,21 @@ def test_a_circle_that_touches_is_not_outside() -> None:
     for accuracy, exits in ((50.0, 0), (10.0, 1)):
         lat, lon = HOME.degrees((_RADIUS_M + 30, 0.0))
         rows = [Row(NOON + 10 * i, {"lat": lat, "lon": lon, "accuracy": accuracy}, None) for i in range(180)]
-        assert len(replay(rows, _FENCES, _HOURS).exits) == exits
+        assert len(replay(rows, FENCES, HOURS).exits) == exits
 
 
 def test_along_the_edge_there_is_one_exit() -> None:
     """Who walks up and down across the edge is outside once: inside wants a stay within."""
     way = walk([(0.0, 0.0), (260.0, 0.0), *[(260.0 - 70 * (i % 2), 10.0 * i) for i in range(8)]], 1.0)
-    rows = _rows(list(received(way, Receiver(5, 8), random.Random(1))))
-    assert len(replay(rows, _FENCES, _HOURS).exits) == 1
+    rows = rows_of(list(received(way, Receiver(5, 8), random.Random(1))))
+    assert len(replay(rows, FENCES, HOURS).exits) == 1
 
 
 @pytest.mark.parametrize(("hour", "speed", "reason"), [(4, 1.0, "left_safe_area"), (15, 1.0, "left_at_night")])
 def test_reason_and_priority(hour: int, speed: float, reason: str) -> None:
     """At night an exit is high; the detection says where."""
     way = rest(walk([(0.0, 0.0), (500.0, 0.0)], speed, NOON + (hour - 4) * 3600), 300)
-    found = replay(_rows(list(received(way, Receiver(), random.Random(2)))), _FENCES, _HOURS).exits
+    found = replay(rows_of(list(received(way, Receiver(), random.Random(2)))), FENCES, HOURS).exits
     assert [d.reason for d in found] == [reason]
     assert found[0].priority is (Priority.HIGH if "night" in reason else Priority.MEDIUM)
     assert found[0].position is not None
@@ -108,7 +108,7 @@ def test_a_bus_is_an_exit_but_no_wandering() -> None:
     """Round and round in a bus at 8 m/s: the exit says so, and nobody wanders."""
     circuit = [(600 + 150 * math.cos(a), 150 * math.sin(a)) for a in (2 * math.pi * i / 16 for i in range(80))]
     way = walk([(0.0, 0.0), *circuit], 8.0)
-    found = replay(_rows(list(received(way, Receiver(5, 8), random.Random(3)))), _FENCES, _HOURS)
+    found = replay(rows_of(list(received(way, Receiver(5, 8), random.Random(3)))), FENCES, HOURS)
     assert [d.reason for d in found.exits] == ["left_in_vehicle"]
     assert found.episodes == []
 
@@ -136,7 +136,7 @@ def _direct(rng: random.Random) -> list[Point]:
     return [(300.0 * i, rng.uniform(-120, 120)) for i in range(5)]
 
 
-_WAYS: dict[str, Callable[[random.Random], list[Point]]] = {
+WAYS: dict[str, Callable[[random.Random], list[Point]]] = {
     "lapping": _laps,
     "pacing": _pacing,
     "random": _random,
@@ -147,12 +147,12 @@ _WAYS: dict[str, Callable[[random.Random], list[Point]]] = {
 
 def test_patterns_after_martino_saltzman() -> None:
     """Over 12 walks of each kind with a good receiver: wandering is found, and direct travel is none."""
-    found: dict[str, Counter[str]] = {name: Counter() for name in _WAYS}
-    for name, make in _WAYS.items():
+    found: dict[str, Counter[str]] = {name: Counter() for name in WAYS}
+    for name, make in WAYS.items():
         for seed in range(12):
             rng = random.Random(seed)
             way = walk([(x + 1000, y) for x, y in make(rng)], rng.uniform(0.6, 1.1))
-            episodes = replay(_rows(list(received(way, Receiver(5, 8), rng))), _FENCES, _HOURS).episodes
+            episodes = replay(rows_of(list(received(way, Receiver(5, 8), rng))), FENCES, HOURS).episodes
             found[name][episodes[0].pattern if episodes else "none"] += 1
     hits = sum(12 - found[name]["none"] for name in ("lapping", "pacing", "random"))
     false = sum(12 - found[name]["none"] for name in ("errand", "direct"))
@@ -165,14 +165,14 @@ def test_wandering_is_an_alarm_outside_or_at_night_only() -> None:
     """Laps in the garden by day are counted; beyond the fence or at night they are told."""
     for offset, hours, alarms in ((0.0, 0.0, 0), (1000.0, 0.0, 1), (0.0, 11.0, 1)):
         way = walk([(x + offset, y) for x, y in _laps(random.Random(1))], 0.9, NOON + hours * 3600)
-        found = replay(_rows(list(received(way, Receiver(5, 8), random.Random(1)))), _FENCES, _HOURS)
+        found = replay(rows_of(list(received(way, Receiver(5, 8), random.Random(1)))), FENCES, HOURS)
         assert [e.pattern for e in found.episodes] == ["lapping"]
         assert [d.kind for d in found.alarms] == [AlarmKind.WANDERING] * alarms
 
 
 def _run(rows: list[Row], restart_at: set[int]) -> list[Detection]:
     """The same rows with restarts: the state goes through JSON into new detectors."""
-    listed = position_detectors("phone-1", _FENCES, _HOURS, "outside")
+    listed = position_detectors("phone-1", FENCES, HOURS, "outside")
     hosted, found = Detectors(listed), []
     for i, row in enumerate(rows):
         if i in restart_at:
@@ -187,7 +187,7 @@ def _run(rows: list[Row], restart_at: set[int]) -> list[Detection]:
 def test_a_restart_at_any_moment_changes_nothing() -> None:
     """Restarts in the dwell, outside and on the way back give the same exit and return."""
     way = rest(walk([(0.0, 0.0), (260.0, 0.0), *_laps(random.Random(4)), (0.0, 0.0)], 0.9), 300)
-    rows = _rows(list(received(way, Receiver(10, 8), random.Random(4))))
+    rows = rows_of(list(received(way, Receiver(10, 8), random.Random(4))))
     whole = _run(rows, set())
     assert AlarmKind.GEOFENCE in {d.kind for d in whole}
     assert any(d.cleared for d in whole)
@@ -197,7 +197,7 @@ def test_a_restart_at_any_moment_changes_nothing() -> None:
 def test_order_of_the_parts_of_a_fix_does_not_matter() -> None:
     """Accuracy may come first or last."""
     way = rest(walk([(0.0, 0.0), (500.0, 0.0)], 1.0), 200)
-    rows = _rows(list(received(way, Receiver(), random.Random(5))))
+    rows = rows_of(list(received(way, Receiver(), random.Random(5))))
     turned = [Row(r.at, dict(reversed(r.values.items())), r.outside) for r in rows]
     assert _run(rows, set()) == _run(turned, set())
 
@@ -225,14 +225,14 @@ def test_a_clock_set_back_is_followed() -> None:
     """After the device's clock went back an hour, an exit is still found."""
     way = rest(walk([(0.0, 0.0), (500.0, 0.0)], 1.0), 200)
     seen = list(received(way, Receiver(), random.Random(7)))
-    rows = [Row(r.at - (3600 if i > 20 else 0), r.values, r.outside) for i, r in enumerate(_rows(seen))]
+    rows = [Row(r.at - (3600 if i > 20 else 0), r.values, r.outside) for i, r in enumerate(rows_of(seen))]
     assert [d.reason for d in _run(rows, set())] == ["left_safe_area"]
 
 
 def test_fixes_of_a_backlog_are_no_alarm_now() -> None:
     """A phone that hands in yesterday's way tells where somebody was."""
     way = rest(walk([(0.0, 0.0), (500.0, 0.0)], 1.0), 200)
-    hosted = Detectors(position_detectors("phone-1", _FENCES, _HOURS, "outside"))
+    hosted = Detectors(position_detectors("phone-1", FENCES, HOURS, "outside"))
     for seen in received(way, Receiver(), random.Random(8)):
         for name, value in (("lat", seen.lat), ("lon", seen.lon), ("accuracy", seen.accuracy)):
             assert hosted.on_reading(Reading("phone-1", name, seen.at, value), NOON + 86_400) == []
