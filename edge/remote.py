@@ -24,7 +24,9 @@ from protocols.wire import Configure, Reply, ReplyStatus
 log = structlog.get_logger()
 
 STATE_NAME = "remote-config.json"
-SETTABLE = frozenset({"alarms", "telemetry", "uplink", "fallback", "status", "devices", "location", "climate", "stove", "log_level"})
+SETTABLE = frozenset(
+    {"alarms", "telemetry", "uplink", "fallback", "status", "devices", "location", "climate", "stove", "log_level"}
+)
 """What the cloud may set. Never: identity, brokers, spool, metrics."""
 _NEVER_ENDS = ("_file", "_dir", "_url")
 """Keys ending so name credentials or places where data goes; they are the installer's."""
