@@ -16,7 +16,7 @@ OnPublish = Callable[[str, bytes, bool], None]
 _PUBLISH_QOS_0 = 0x30
 _PUBLISH_QOS_1 = 0x32
 _PUBACK = 0x40
-_MANY_ACKS = 4 * 4
+_MANY_BYTES = 2_000
 
 
 class PacketError(ValueError):
@@ -111,9 +111,9 @@ def read_faster(client: Any, on_publish: OnPublish, *, own_ids: bool = False, ga
             return -1
         if acks:
             protocol.write_data(acks)
-            if gather_s and len(acks) > _MANY_ACKS and not protocol._transport.is_closing():
-                protocol._transport.pause_reading()
-                asyncio.get_running_loop().call_later(gather_s, resume)
+        if gather_s and taken > _MANY_BYTES and not protocol._transport.is_closing():
+            protocol._transport.pause_reading()
+            asyncio.get_running_loop().call_later(gather_s, resume)
         protocol._connection._last_data_in = time.monotonic()
         return taken
 

@@ -33,12 +33,24 @@ logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
 
 
 class BrokerConnection:
-    """Subscribes with QoS 1. What comes goes to `on_message` at once; its sender sends again what we do not settle."""
+    """What comes goes to `on_message` at once; its sender sends again what we do not settle.
+
+    So the subscription's QoS is no promise of delivery, only a price: at QoS 1 the broker keeps each message until we
+    have acknowledged its packet, at QoS 0 it lets go of it at once (docs/decisions/ingest.md has the measurement).
+    """
 
     def __init__(
-        self, broker: Broker, client_id: str, topics: Sequence[str], on_message: OnMessage, gather_s: float = 0.0
+        self,
+        broker: Broker,
+        client_id: str,
+        topics: Sequence[str],
+        on_message: OnMessage,
+        *,
+        qos: int = 1,
+        gather_s: float = 0.0,
     ) -> None:
         self._broker = broker
+        self._qos = qos
         self._gather_s = gather_s
         self._client_id = client_id
         group = f"$share/{broker.share_group}/" if broker.share_group else ""
@@ -83,7 +95,7 @@ class BrokerConnection:
 
         def on_connect(connected: gmqtt.Client, *_: object) -> None:
             read_faster(connected, self._on_message, gather_s=self._gather_s)
-            connected.subscribe([gmqtt.Subscription(topic, qos=1) for topic in self._topics])
+            connected.subscribe([gmqtt.Subscription(topic, qos=self._qos) for topic in self._topics])
 
         client.on_message = on_message
         client.on_connect = on_connect

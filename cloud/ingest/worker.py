@@ -46,7 +46,7 @@ class IngestWorker:
             broker, f"{name}-c", [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)], self.control.take
         )
         self.telemetry_link = BrokerConnection(
-            broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, _GATHER_S
+            broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, qos=0, gather_s=_GATHER_S
         )
 
     async def run(self) -> None:

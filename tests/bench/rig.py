@@ -174,8 +174,10 @@ def rig(folder: Path, *, influx: bool = True, with_postgres: bool = False) -> It
         if with_postgres:
             with postgres(folder) as port:
                 made.database_url = create_database(port, "anju")
-                yield made
-                made.stop()
+                try:
+                    yield made
+                finally:
+                    made.stop()
         else:
             yield made
     finally:
