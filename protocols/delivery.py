@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from protocols.wire import SeqRange
 
@@ -67,21 +68,25 @@ class Sender:
     """Delivery of one lane: at most `window` sequences unacknowledged, the oldest first, each sent again after
     `resend_after_s`, then after twice as long, and so on up to `longest` times as long.
 
-    A district whose platform has fallen behind must not bury it under copies; a lane that may never wait (alarms) has
-    `longest` 1. It holds only numbers; the bodies stay in the spool. `now` is any monotonic clock in seconds.
+    A district whose platform has fallen behind must not bury it under copies. So a lane that may wait takes a missing
+    answer for congestion, as TCP does: its window shrinks to one, and each answer makes room for one more. A lane that
+    may never wait (alarms) has `longest` 1 and keeps its window. It holds only numbers; the bodies stay in the spool.
+    `now` is any monotonic clock in seconds.
     """
 
     def __init__(self, window: int, resend_after_s: float, longest: int = 1) -> None:
         self.window = window
         self.resend_after_s = resend_after_s
         self._longest = longest
-        self._waiting: OrderedDict[int, None] = OrderedDict()
+        self._room = window
+        self._waiting: OrderedDict[int, int] = OrderedDict()
+        """After how many times `resend_after_s` each came back unanswered; 0 if it was not sent on this link."""
         self._in_flight: OrderedDict[int, tuple[float, int]] = OrderedDict()
         """When each is due again, and after how many times `resend_after_s`."""
 
     @property
     def in_flight(self) -> tuple[int, ...]:
-        """Sequences sent and not yet acknowledged, oldest sending first."""
+        """Sequences sent and neither acknowledged nor given up, oldest sending first."""
         return tuple(self._in_flight)
 
     @property
@@ -93,27 +98,35 @@ class Sender:
         """Take a sequence that must be delivered; False if it is under way already."""
         if seq in self._waiting or seq in self._in_flight:
             return False
-        self._waiting[seq] = None
+        self._waiting[seq] = 0
         return True
 
     def due(self, now: float) -> list[int]:
-        """Sequences to send now: those in flight for too long, then waiting ones while the window has room."""
-        again = [seq for seq, (at, _) in self._in_flight.items() if now >= at]
-        room = max(0, self.window - len(self._in_flight))
-        return again + [seq for seq, _ in zip(self._waiting, range(room), strict=False)]
+        """Sequences to send now, those that were not answered in time before those that never left."""
+        overdue = {seq: times for seq, (at, times) in self._in_flight.items() if now >= at}
+        if overdue:
+            if self._longest > 1:
+                self._room = 1
+            for seq in overdue:
+                del self._in_flight[seq]
+            self._waiting = OrderedDict([*sorted(overdue.items()), *self._waiting.items()])
+        room = max(0, self._room - len(self._in_flight))
+        return list(islice(self._waiting, room))
 
     def next_due(self) -> float | None:
         """When the oldest one in flight must be sent again; None if nothing is in flight."""
         return min(at for at, _ in self._in_flight.values()) if self._in_flight else None
 
-    def sent(self, seq: int, now: float) -> None:
-        """Note that `seq` was handed to the transport at `now`."""
-        known = seq in self._waiting or seq in self._in_flight
-        self._waiting.pop(seq, None)
-        _, last = self._in_flight.pop(seq, (0.0, 0))
-        if known:
-            times = min(self._longest, max(1, 2 * last))
-            self._in_flight[seq] = (now + times * self.resend_after_s, times)
+    def sent(self, seq: int, now: float) -> bool:
+        """Note that `seq` was handed to the transport at `now`; True if this link had carried it before."""
+        last = self._waiting.pop(seq, None)
+        if last is None:
+            if seq not in self._in_flight:
+                return False
+            _, last = self._in_flight.pop(seq)
+        times = min(self._longest, max(1, 2 * last))
+        self._in_flight[seq] = (now + times * self.resend_after_s, times)
+        return last > 0
 
     def acknowledge(self, ranges: Iterable[SeqRange]) -> list[int]:
         """Settle what the cloud has stored; returns the sequences this settled, ascending. Unknown ones are ignored."""
@@ -122,6 +135,8 @@ class Sender:
         for seq in settled:
             self._waiting.pop(seq, None)
             self._in_flight.pop(seq, None)
+        if settled:
+            self._room = min(self.window, self._room + 1)
         return sorted(settled)
 
     def reject(self, seq: int) -> bool:
@@ -132,8 +147,8 @@ class Sender:
         """The link is gone: everything in flight waits again, in order, before what never left."""
         again = sorted(self._in_flight)
         self._in_flight.clear()
-        rest = list(self._waiting)
-        self._waiting = OrderedDict.fromkeys(sorted([*again, *rest]))
+        self._room = self.window
+        self._waiting = OrderedDict.fromkeys(sorted([*again, *self._waiting]), 0)
 
 
 class Receiver:

@@ -59,6 +59,15 @@ class Ledger:
             runs = self._runs[key] = RangeSet([(tail[0], tail[1])])
         return runs.add(seq) and not _holds(self._before.get(key, ()), seq)
 
+    def holds(self, key: Key, seq: int) -> bool:
+        """Whether this worker noted it, since the checkpoint before the last."""
+        tail = self._tails.get(key)
+        if tail is not None:
+            runs = self._runs.get(key)
+            if seq in runs if runs is not None else tail[0] <= seq <= tail[1]:
+                return True
+        return _holds(self._before.get(key, ()), seq)
+
     def take(self) -> dict[Key, list[SeqRange]]:
         """Everything noted; afterwards nothing is."""
         taken: dict[Key, list[SeqRange]] = {

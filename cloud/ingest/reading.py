@@ -109,6 +109,8 @@ class Reading(Struct, gc=False):
     oldest_ms: int = 0
     """Time of the oldest row; it shows whether closed roll-up windows were touched."""
     errors: list[ProtocolError] = []
+    stored_before: bool = False
+    """It is in the time series already; only the answer is owed again."""
 
 
 class BatchReader:

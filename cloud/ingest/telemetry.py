@@ -57,6 +57,8 @@ class Flush:
         self.routes: list[Route | None] = []
         self.readings: list[Reading] = []
         self.rows: list[Row] = []
+        self.replayed = False
+        """Whether it was held back before, so that what is known as stored may lack some of its values."""
         self.ahead_s = 0.0
         """How far the time taken for right is ahead of this process's clock."""
 
@@ -123,6 +125,7 @@ class TelemetryIngest:
         Its good values and its proof are stored either way, as of any message.
         """
         flush = Flush([(topic, payload)], 0.0)
+        flush.replayed = True
         await self._read(flush)
         await self._write(flush)
         errors, flush.readings[0].errors = flush.readings[0].errors, []
@@ -212,10 +215,20 @@ class TelemetryIngest:
                 reading = Reading(errors=[error])
             if (reading.seq > MAX_SEQUENCE or not oldest <= reading.sent <= newest) and reading.epoch:
                 reading = Reading(sent=reading.sent, lane=reading.lane, errors=[self._implausible(reading, now)])
+            if route is not None and reading.epoch and not (reading.errors or flush.replayed):
+                self._pass_over(route, reading)
             if route is not None and reading.rows:
                 flush.rows += reading.rows
             flush.routes.append(route)
             flush.readings.append(reading)
+
+    def _pass_over(self, route: Route, reading: Reading) -> None:
+        """Write nothing for a batch that came again because its acknowledgement was late or lost.
+
+        A platform that has fallen behind is sent many of these, and writing them again would keep it there.
+        """
+        if self.ledger.holds((route.gateway, reading.epoch, reading.lane), reading.seq):
+            reading.rows, reading.stored_before = [], True
 
     def _implausible(self, reading: Reading, now: float) -> ProtocolError:
         """A batch whose place or time cannot be right; its proof could not be stored, or would hide others."""
@@ -227,7 +240,9 @@ class TelemetryIngest:
 
     async def _write(self, flush: Flush) -> None:
         stored = [
-            (route, r) for route, r in zip(flush.routes, flush.readings, strict=True) if route is not None and r.epoch
+            (route, r)
+            for route, r in zip(flush.routes, flush.readings, strict=True)
+            if route is not None and r.epoch and not r.stored_before
         ]
         deliveries = [
             Delivery(route.home, route.gateway, r.epoch, r.lane, r.seq, round(r.sent * 1000), r.count)
@@ -243,7 +258,7 @@ class TelemetryIngest:
         self.writers.wrote(len(flush.rows) + len(deliveries), took)
         self._counts["telemetry_batches"] += len(deliveries)
         self._counts["telemetry_points"] += len(flush.rows)
-        self._counts["telemetry_values"] += sum(r.count - len(r.errors) for r in flush.readings if r.epoch)
+        self._counts["telemetry_values"] += sum(r.count - len(r.errors) for _, r in stored)
         if flush.messages:
             self._counts["telemetry_messages"] += len(flush.messages)
 

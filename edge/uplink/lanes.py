@@ -49,17 +49,14 @@ class Lanes:
         if lane is not Lane.BACKLOG:
             return due
         if not self.answered:
-            known = self.senders[lane].in_flight
-            return due[:1] if not known or due[:1] == list(known[:1]) else []
+            return due[:1] if not self.senders[lane].in_flight else []
         if self.pace is None:
             return due
         return due[:1] if now >= self._next_backlog else []
 
     def sent(self, lane: Lane, seq: int, now: float) -> None:
         """Note a sending."""
-        sender = self.senders[lane]
-        self.resent += seq in sender.in_flight
-        sender.sent(seq, now)
+        self.resent += self.senders[lane].sent(seq, now)
         if self.unacknowledged_since is None:
             self.unacknowledged_since = now
         if lane is Lane.ALARM and len(self._alarms_since) < READ_AHEAD:

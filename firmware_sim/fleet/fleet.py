@@ -21,14 +21,13 @@ import msgspec
 from gmqtt.mqtt.constants import MQTTv311
 
 from firmware_sim.fleet import batches
-from firmware_sim.fleet.homes import Accounts, FleetHome
+from firmware_sim.fleet.homes import WINDOW, Accounts, FleetHome
 from firmware_sim.fleet.registry import gateway_name
 from protocols.mqtt import encode_publish, is_connected, read_faster, write_packets
 from protocols.topics import Up, up
 from protocols.wire import Ack, StatusKind
 
 _TICK_S = 0.02
-_WINDOW = 4
 _SUBSCRIBE_AT_ONCE = 200
 _NEVER = -2
 _STAMP_MS = 256
@@ -214,13 +213,15 @@ class Fleet:
         return int(at * 1000) // _STAMP_MS * _STAMP_MS + 2 * (self.options.seed % (_STAMP_MS // 2)) + (lane == BACKLOG)
 
     def _fill(self, home: FleetHome, now: float) -> None:
-        while home.held and len(home.unacked[LIVE]) < _WINDOW:
+        self._resend(home, LIVE, now)
+        while home.held and home.has_room(LIVE):
             self._send(home, LIVE, home.held.pop(0), now)
 
     def _backlog(self, home: FleetHome, now: float) -> None:
         options = self.options
-        window = _WINDOW if home.answered and home.pace is None else 1
-        while home.backlog_left and len(home.unacked[BACKLOG]) < window:
+        self._resend(home, BACKLOG, now)
+        at_once = WINDOW if home.answered and home.pace is None else 1
+        while home.backlog_left and home.in_flight(BACKLOG) < min(at_once, home.room[BACKLOG - 1]):
             at_ms = self._stamp(time.time() - home.backlog_left * options.backlog_every_s, BACKLOG)
             home.backlog_left -= 1
             self._backlog_open -= 1
@@ -257,19 +258,27 @@ class Fleet:
         while again and again[0][0] <= now:
             _, index, lane, seq, times = heapq.heappop(again)
             home = self.homes[index]
-            kept = home.unacked[lane].get(seq)
-            if kept is None:
+            if seq not in home.unacked[lane]:
                 continue
-            # the second time after twice as long, up to eight times; alarms never wait longer
-            longer = self.options.resend_s * min(_LONGEST_RESEND, 2**times) * self._rng.uniform(0.8, 1.2)
-            heapq.heappush(again, (now + longer, index, lane, seq, times + 1 if times else 0))
-            self.accounts.resent += 1
-            if lane == ALARM:
+            if lane == ALARM:  # alarms always after the same time
+                heapq.heappush(again, (now + self.options.resend_s, index, lane, seq, times))
+                self.accounts.resent += 1
                 self._publish(home, home.alarm_topic, home.alarms[seq])
-            else:
-                self._publish(home, home.topic, batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, kept))
+                continue
+            home.missed(lane, seq, times)
+            self._resend(home, lane, now)
         while self._paced and self._paced[0][0] <= now:
             self._backlog(self.homes[heapq.heappop(self._paced)[1]], now)
+
+    def _resend(self, home: FleetHome, lane: int, now: float) -> None:
+        """Send what was not answered again, the second time after twice as long, up to eight times."""
+        while home.has_room(lane) and (lost := home.next_lost(lane)) is not None:
+            seq, times = lost
+            longer = self.options.resend_s * min(_LONGEST_RESEND, 2**times) * self._rng.uniform(0.8, 1.2)
+            heapq.heappush(self._again, (now + longer, home.index, lane, seq, times + 1))
+            self.accounts.resent += 1
+            body = batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, home.unacked[lane][seq])
+            self._publish(home, home.topic, body)
 
     def _flush(self) -> None:
         for i, packets in enumerate(self._out):
@@ -301,10 +310,10 @@ class Fleet:
             if refusal.epoch == home.epoch:
                 self._settled(home, _LANE_NUMBERS[refusal.lane], refusal.seq, now, good=False)
         self._fill(home, now)
-        if home.backlog_left:
+        if home.backlog_left or home.unacked[BACKLOG]:
             if home.pace is None:
                 self._backlog(home, now)
-            elif not home.unacked[BACKLOG]:
+            elif not home.in_flight(BACKLOG):
                 heapq.heappush(self._paced, (now + self._rng.uniform(0.5, 1.5) / home.pace, home.index))
 
     def _settled(self, home: FleetHome, lane: int, seq: int, now: float, *, good: bool) -> None:
@@ -318,6 +327,7 @@ class Fleet:
             accounts.alarms_acknowledged += 1
             accounts.alarm_latencies_ms.append((now - sent_at) * 1000)
             return
+        home.answered_one(lane, seq)
         accounts.latencies_ms.append((now - sent_at) * 1000)
         if good:
             accounts.acknowledged += 1

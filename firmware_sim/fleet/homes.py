@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LANES = ("alarm", "live", "backlog")
+WINDOW = 4
 
 
 class FleetHome:
@@ -22,8 +23,10 @@ class FleetHome:
         "held",
         "index",
         "last_ms",
+        "lost",
         "next_seq",
         "pace",
+        "room",
         "topic",
         "unacked",
     )
@@ -36,6 +39,10 @@ class FleetHome:
         self.ack_topic = f"anju/v1/{gateway}/down/ack"
         self.next_seq = [1, 1, 1]
         self.unacked: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
+        self.lost: tuple[dict[int, int], dict[int, int]] | None = None
+        """Of live and back-log, what was not answered in time: sequence → how often it was sent. They wait for room."""
+        self.room = bytearray((WINDOW, WINDOW))
+        """How many live and back-log batches may be in flight: one after a missing answer, one more after each."""
         self.alarms: dict[int, bytes] = {}
         self.held: list[int] = []
         """Live batches (time stamps) that wait for room in the window; numbered when they leave."""
@@ -44,6 +51,35 @@ class FleetHome:
         self.last_ms = 0
         self.answered = False
         """Whether the cloud has said its pace; until then back-log goes one batch at a time."""
+
+    def in_flight(self, lane: int) -> int:
+        """How many batches of LIVE or BACKLOG are sent and may still be answered."""
+        return len(self.unacked[lane]) - (len(self.lost[lane - 1]) if self.lost else 0)
+
+    def has_room(self, lane: int) -> bool:
+        """Whether another batch of LIVE or BACKLOG may be sent now."""
+        return self.in_flight(lane) < self.room[lane - 1]
+
+    def missed(self, lane: int, seq: int, times: int) -> None:
+        """An answer is missing: protocols/delivery.py says what follows."""
+        if self.lost is None:
+            self.lost = {}, {}
+        self.lost[lane - 1][seq] = times
+        self.room[lane - 1] = 1
+
+    def next_lost(self, lane: int) -> tuple[int, int] | None:
+        """The oldest that must be sent again, and how often it was sent; None if there is none."""
+        if not self.lost or not self.lost[lane - 1]:
+            return None
+        seq = min(self.lost[lane - 1])
+        return seq, self.lost[lane - 1].pop(seq)
+
+    def answered_one(self, lane: int, seq: int) -> None:
+        """One of LIVE or BACKLOG is settled."""
+        if self.lost is not None:
+            self.lost[lane - 1].pop(seq, None)
+        if self.room[lane - 1] < WINDOW:
+            self.room[lane - 1] += 1
 
 
 @dataclass(slots=True)

@@ -82,6 +82,7 @@ async def test_good_batches_are_stored_then_acknowledged(
     acks = await ingest.flush()
     assert acks[GATEWAY].ranges[0].ranges == [(2, 2), (4, 4)]
     assert counts["telemetry_duplicates"] == 1
+    assert counts["telemetry_batches"] == 5, "the one that came again was answered, not written"
     async with context.look() as work:
         assert await stored_ranges(work, GATEWAY) == {(EPOCH, "live"): [(1, 4), (7, 7)]}
 

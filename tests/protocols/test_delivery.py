@@ -79,3 +79,43 @@ def test_sent_again_more_and_more_rarely() -> None:
         assert sender.due(now) == [7]
         sender.sent(7, now)
         assert sender.next_due() == now + 10
+
+
+def test_a_missing_answer_is_taken_for_congestion() -> None:
+    """All four unanswered: one is sent again, each answer lets one more out; alarms keep their window."""
+    telemetry, alarms = Sender(4, 10.0, 8), Sender(4, 10.0)
+    for sender in (telemetry, alarms):
+        for seq in range(1, 9):
+            sender.offer(seq)
+        for seq in sender.due(0.0):
+            sender.sent(seq, 0.0)
+    assert alarms.due(10.0) == [1, 2, 3, 4]
+    assert telemetry.due(10.0) == [1]
+    assert telemetry.sent(1, 10.0), "it was sent before"
+    assert telemetry.due(29.9) == []
+    assert telemetry.acknowledge([(2, 2)]) == [2], "a late answer counts too"
+    assert telemetry.due(29.9) == [3]
+    telemetry.sent(3, 29.9)
+    telemetry.acknowledge([(1, 1)])
+    assert telemetry.due(30.0) == [4, 5]
+    for seq in (4, 5):
+        telemetry.sent(seq, 30.0)
+    telemetry.acknowledge([(3, 5)])
+    assert telemetry.due(31.0) == [6, 7, 8]
+
+
+def test_a_lost_one_may_stay_the_only_one_for_long_but_not_for_ever() -> None:
+    """After an outage of the platform the window opens by itself."""
+    sender, now = Sender(4, 10.0, 4), 0.0
+    for seq in range(1, 101):
+        sender.offer(seq)
+    most = 0
+    while now < 1_000.0:
+        for seq in sender.due(now):
+            sender.sent(seq, now)
+            if now >= 500.0:
+                sender.acknowledge([(seq, seq)])
+        most = max(most, len(sender.in_flight)) if now > 20 else most
+        now += 1.0
+    assert sender.pending == 0
+    assert most == 1
