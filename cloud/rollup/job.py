@@ -10,8 +10,9 @@ may run the job: a lease lets one work at a time.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -19,7 +20,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.context import Context
-from cloud.db.schema import rollup_progress
+from cloud.db.schema import homes, rollup_progress
 from cloud.db.upsert import insert_new, upsert
 from cloud.rollup import marks
 from cloud.rollup.windows import DAY_S, QUARTER_S, day_of, next_day, quarter_of
@@ -27,12 +28,16 @@ from cloud.timeseries.base import Resolution, StoreError, TimeSeriesStore
 
 log = structlog.get_logger()
 
-_HOMES_AT_ONCE = 300
+_HOMES_AT_ONCE = 100
+"""Cheapest for InfluxDB: 0.7 ms of CPU for a home's quarter of 720 values, 1.1 by 300 homes."""
 _MARKS_AT_ONCE = 3_000
 _IDLE_S = 5.0
 _AFTER_ERROR_S = 5.0
 _LEASE, _LEASE_S = 0, 120
 _RETENTION_S = 3_600.0
+_REST = 2.0
+"""So many times as long as a piece took is nothing done after it: a district's quarter takes its time, and no more."""
+_LONGEST_REST_S = 1.0
 
 
 class RollupJob:
@@ -101,12 +106,27 @@ class RollupJob:
     async def compute(self, resolution: Resolution, begin: int, end: int, only: Sequence[str] | None) -> int:
         """Compute one window for `only` these homes, or all; returns how many values were written."""
         written = 0
-        slices: Iterator[list[str] | None] = iter([None]) if only is None else _slices(only)
-        for some in slices:
-            async for windows in self._store.windows(resolution, begin * 1000, end * 1000, some):
-                await self._store.write_windows(resolution, windows)
-                written += len(windows)
+        names = only if only is not None else await self._homes()
+        for first in range(0, len(names), _HOMES_AT_ONCE):
+            begun = time.monotonic()
+            some = names[first : first + _HOMES_AT_ONCE]
+            windows = await self._store.windows(resolution, begin * 1000, end * 1000, some)
+            await self._store.write_windows(resolution, windows)
+            written += len(windows)
+            await self._rest(time.monotonic() - begun)
         return written
+
+    async def _homes(self) -> list[str]:
+        async with self._context.look() as look:
+            return [row["id"] for row in await look.all(select(homes.c.id).order_by(homes.c.id))]
+
+    async def _rest(self, took: float) -> None:
+        """In the daemon: keep the lease, and leave the store to others between two pieces unless roll-ups are late."""
+        if not self._lease_until:
+            return
+        await self._lease()
+        if self._levels.get("rollup_lag_seconds", 0.0) <= QUARTER_S:
+            await asyncio.sleep(min(_LONGEST_REST_S, _REST * took))
 
     async def rebuild(self, start: float, end: float) -> AsyncIterator[tuple[float, int]]:
         """Compute everything between two times again; yields the share that is done and the values just written."""
@@ -168,8 +188,3 @@ class RollupJob:
         size = await self._store.size_bytes()
         if size is not None:
             self._levels["timeseries_bytes"] = size
-
-
-def _slices(all_of: Sequence[str]) -> Iterator[list[str]]:
-    for begin in range(0, len(all_of), _HOMES_AT_ONCE):
-        yield list(all_of[begin : begin + _HOMES_AT_ONCE])

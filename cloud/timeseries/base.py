@@ -131,10 +131,8 @@ class TimeSeriesStore(Protocol):
         """Store roll-ups; those of the same window are replaced."""
         ...
 
-    def windows(
-        self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> AsyncIterator[list[Window]]:
-        """What one window `start_ms`..`end_ms` holds by the next finer resolution, of some or all homes, in pieces."""
+    async def windows(self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str]) -> list[Window]:
+        """What one window `start_ms`..`end_ms` of these homes, some hundred, holds by the next finer resolution."""
         ...
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:

@@ -208,13 +208,9 @@ class SqliteStore:
         at, values, low, high = zip(*rows, strict=True)
         return Series(device, metric, tuple(int(str(w)) / 1000 for w in at), values, low, high)
 
-    async def windows(
-        self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> AsyncIterator[list[Window]]:
+    async def windows(self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str]) -> list[Window]:
         """What one window holds, computed from the values, or a day from its quarters."""
-        if homes is not None and not homes:
-            return
-        where = "" if homes is None else f" AND home IN ({', '.join('?' * len(homes))})"
+        where = f" AND home IN ({', '.join('?' * len(homes))})"
         if resolution is Resolution.QUARTER:
             query = (
                 "SELECT home, device, metric, n, (SELECT value FROM points WHERE series = id AND at = newest), low,"
@@ -231,7 +227,7 @@ class SqliteStore:
                 " FROM series JOIN rollup ON rollup.series = series.id"
                 f" WHERE resolution = '15min' AND at >= ? AND at < ?{where} GROUP BY id)"
             )
-        yield [_window(start_ms, *row) for row in await self._read(query, [start_ms, end_ms, *(homes or ())])]
+        return [_window(start_ms, *row) for row in await self._read(query, [start_ms, end_ms, *homes])]
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
         """Delete in small transactions, so that writers get their turn in between, and give the room back."""

@@ -23,6 +23,8 @@ from cloud.timeseries.base import (
     TimeSeriesStore,
     Window,
 )
+from cloud.timeseries.influx import rollups
+from cloud.timeseries.influx.server import Series
 from cloud.timeseries.influx.store import InfluxStore
 from cloud.timeseries.lines import point_line
 from cloud.timeseries.sqlite import SqliteStore
@@ -131,10 +133,6 @@ def _line(point: Point, store: TimeSeriesStore) -> Point | str:
     return point_line(point) if store.takes_lines else point
 
 
-async def _windows(store: TimeSeriesStore, *span: Any) -> list[Window]:
-    return [window async for piece in store.windows(*span) for window in piece]
-
-
 async def _quarter(store: TimeSeriesStore) -> int:
     """Fill a quarter of an hour of two homes; returns its begin (ms)."""
     begin = T0 // 900_000 * 900_000
@@ -147,9 +145,9 @@ async def _quarter(store: TimeSeriesStore) -> int:
 
 
 async def test_windows_of_a_quarter(store: TimeSeriesStore) -> None:
-    """Count, last, extremes and mean of each metric; the edges belong to one window only; some homes or all."""
+    """Count, last, extremes and mean of each metric; the edges belong to one window only; only the homes asked for."""
     begin = await _quarter(store)
-    found = await _windows(store, Resolution.QUARTER, begin, begin + 900_000)
+    found = await store.windows(Resolution.QUARTER, begin, begin + 900_000, ["h-1", "h-2"])
     by_key = {(w.home, w.device, w.metric): w for w in found}
     pulse = by_key["h-1", "oxi-1", "heart_rate"]
     assert (pulse.count, pulse.last, pulse.low, pulse.high) == (900, 89.0, 60.0, 89.0)
@@ -157,9 +155,35 @@ async def test_windows_of_a_quarter(store: TimeSeriesStore) -> None:
     assert by_key["h-1", "pir-1", "motion"] == Window("h-1", "pir-1", "motion", begin, 3, True)
     assert by_key["h-1", "tag-1", "room"] == Window("h-1", "tag-1", "room", begin, 1, "kitchen")
     assert by_key["h-2", "oxi-1", "heart_rate"].count == 1
-    assert {w.home for w in await _windows(store, Resolution.QUARTER, begin, begin + 900_000, ["h-2"])} == {"h-2"}
-    assert await _windows(store, Resolution.QUARTER, begin, begin + 900_000, []) == []
-    assert await _windows(store, Resolution.QUARTER, begin - 10**7, begin - 9 * 10**6) == []
+    assert {w.home for w in await store.windows(Resolution.QUARTER, begin, begin + 900_000, ["h-2"])} == {"h-2"}
+    assert await store.windows(Resolution.QUARTER, begin, begin + 900_000, []) == []
+    assert await store.windows(Resolution.QUARTER, begin - 10**7, begin - 9 * 10**6, ["h-1"]) == []
+
+
+async def test_windows_of_many_homes(store: TimeSeriesStore) -> None:
+    """Each is there once, whatever the sizes of the pieces of an answer; a home without values costs nothing."""
+    begin = T0 // 900_000 * 900_000
+    homes = [f"h-{i}" for i in range(250)]
+    points = [_pulse(begin + 1000 * j, 60.0 + i % 7, home) for i, home in enumerate(homes) for j in range(3)]
+    await store.write([_line(p, store) for p in points], [])
+    found = await store.windows(Resolution.QUARTER, begin, begin + 900_000, homes)
+    assert sorted(w.home for w in found) == sorted(homes)
+    assert {w.count for w in found} == {3}
+    some = await store.windows(Resolution.QUARTER, begin, begin + 900_000, [*homes[:150], "h-unknown"])
+    assert sorted(w.home for w in some) == sorted(homes[:150])
+
+
+def test_an_answer_may_split_a_series() -> None:
+    """InfluxDB ends a piece of its answer after so many rows, in the middle of a series."""
+    tags = {"home": "h-1", "device": "d-1"}
+    pieces: list[list[list[Any]]] = [[[1, 60.0, None], [2, 80.0, True]], [[3, None, False]], [[4, 70.0, None]]]
+    windows = rollups.Windows(Resolution.QUARTER, 0)
+    for rows in pieces:
+        windows.add([Series(["time", "heart_rate", "motion"], rows, "vitals", tags)])
+    assert windows.windows() == [
+        Window("h-1", "d-1", "heart_rate", 0, 3, 70.0, 60.0, 80.0, 70.0),
+        Window("h-1", "d-1", "motion", 0, 2, False),
+    ]
 
 
 async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
@@ -172,7 +196,7 @@ async def test_days_come_from_quarters(store: TimeSeriesStore) -> None:
     quarters.append(Window("h-1", "pir-1", "motion", day, 4, False))
     for _ in range(2):
         await store.write_windows(Resolution.QUARTER, quarters)
-    found = {w.metric: w for w in await _windows(store, Resolution.DAY, day, day + 86_400_000, ["h-1"])}
+    found = {w.metric: w for w in await store.windows(Resolution.DAY, day, day + 86_400_000, ["h-1"])}
     pulse = found["heart_rate"]
     assert (pulse.count, pulse.last, pulse.low, pulse.high) == (40, 73.0, 57.0, 93.0)
     assert pulse.mean == pytest.approx(76.5)

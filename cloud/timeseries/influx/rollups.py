@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from cloud.timeseries.base import Resolution, Window
 from cloud.timeseries.influx.server import Series
 from cloud.timeseries.lines import field_text
-from protocols.metrics import METRICS, Measurement, Metric, Type
+from protocols.metrics import METRICS, Measurement, Type, Value
 
 
 def window_lines(resolution: Resolution, windows: Iterable[Window]) -> list[str]:
@@ -27,78 +29,101 @@ def window_lines(resolution: Resolution, windows: Iterable[Window]) -> list[str]
     ]
 
 
-def statements(
-    resolution: Resolution, source: str, start_ms: int, end_ms: int, homes: Sequence[str] | None
-) -> list[str]:
-    """What computes one window, a statement for each measurement."""
-    where = f"time >= {start_ms}ms AND time < {end_ms}ms"
-    if homes is not None:
-        where += (
-            " AND (" + " OR ".join(f"home = '{quoted(home)}'" for home in homes) + ")" if homes else " AND home = ''"
-        )
-    made = []
-    for measurement in Measurement:
-        known = [m for m in METRICS.values() if m.measurement is measurement]
-        if resolution is Resolution.QUARTER:
-            figures = ", ".join(_from_values(m) for m in known)
-            inner = f'{source}."{measurement}" WHERE {where}'
-        else:
-            figures = ", ".join(_from_quarters(m) for m in known)
-            parts = ", ".join(_quarter_fields(m) for m in known)
-            inner = f'(SELECT {parts} FROM {source}."{measurement}_15min" WHERE {where} GROUP BY home, device)'
-            inner += f" WHERE {where}"
-        made.append(f"SELECT {figures} FROM {inner} GROUP BY home, device")
-    return made
+def values_statement(resolution: Resolution, source: str, start_ms: int, end_ms: int, homes: Sequence[str]) -> str:
+    """What reads the values, or the quarters, of one window of some homes; `Windows` makes windows of the answer.
 
-
-def _from_values(metric: Metric) -> str:
-    n = metric.name
-    parts = [f'count("{n}") AS "{n}|count"', f'last("{n}") AS "{n}|last"']
-    if metric.type is Type.NUMBER:
-        parts += [f'{f}("{n}") AS "{n}|{f}"' for f in ("min", "max", "mean")]
-    return ", ".join(parts)
-
-
-def _quarter_fields(metric: Metric) -> str:
-    n = metric.name
-    parts = [f'"{n}_count" AS "{n}_count"', f'"{n}_last" AS "{n}_last"']
-    if metric.type is Type.NUMBER:
-        parts += [f'"{n}_{f}" AS "{n}_{f}"' for f in ("min", "max")]
-        parts.append(f'"{n}_mean" * "{n}_count" AS "{n}_sum"')
-    return ", ".join(parts)
-
-
-def _from_quarters(metric: Metric) -> str:
-    n = metric.name
-    parts = [f'sum("{n}_count") AS "{n}|count"', f'last("{n}_last") AS "{n}|last"']
-    if metric.type is Type.NUMBER:
-        parts += [f'{f}("{n}_{f}") AS "{n}|{f}"' for f in ("min", "max")]
-        parts.append(f'sum("{n}_sum") AS "{n}|sum"')
-    return ", ".join(parts)
-
-
-def windows_of(series: Iterable[Series], at_ms: int) -> Iterator[Window]:
-    """The windows in an answer to `statements`."""
-    for s in series:
-        figures: dict[str, dict[str, object]] = {}
-        for column, value in zip(s.columns, s.values[0], strict=True):
-            metric, found, figure = column.partition("|")
-            if found and value is not None:
-                figures.setdefault(metric, {})[figure] = value
-        for metric, found_of in figures.items():
-            yield _window(s.tags["home"], s.tags["device"], metric, at_ms, found_of)
-
-
-def _window(home: str, device: str, metric: str, at_ms: int, found: dict[str, object]) -> Window:
-    count = round(float(str(found["count"])))
-    last = found["last"]
-    assert isinstance(last, float | int | bool | str)
-    if METRICS[metric].type is not Type.NUMBER:
-        return Window(home, device, metric, at_ms, count, last)
-    mean = float(str(found["mean"])) if "mean" in found else float(str(found["sum"])) / count
-    return Window(
-        home, device, metric, at_ms, count, float(last), float(str(found["min"])), float(str(found["max"])), mean
+    Having the server compute count, last, min, max and mean takes it five passes over the values, and 14 GB where it is
+    asked for all homes of a district; reading the values by a hundred homes costs it a fourth.
+    """
+    names = " OR ".join(f"home = '{quoted(home)}'" for home in homes)
+    where = f"time >= {start_ms}ms AND time < {end_ms}ms AND ({names})"
+    suffix = "" if resolution is Resolution.QUARTER else f"_{Resolution.QUARTER}"
+    return "; ".join(
+        f'SELECT * FROM {source}."{measurement}{suffix}" WHERE {where} GROUP BY home, device'
+        for measurement in Measurement
     )
+
+
+class Windows:
+    """One window of some homes, gathered from the answer to `values_statement`, which may split a series in pieces."""
+
+    def __init__(self, resolution: Resolution, at_ms: int) -> None:
+        self._resolution = resolution
+        self._at_ms = at_ms
+        self._figures: dict[tuple[str, str, str], _Figures] = {}
+
+    def add(self, answer: Iterable[Series]) -> None:
+        """Take a piece, in time order within a series."""
+        take = self._values if self._resolution is Resolution.QUARTER else self._quarters
+        for series in answer:
+            take(series, dict(zip(series.columns, zip(*series.values, strict=True), strict=True)))
+
+    def windows(self) -> list[Window]:
+        """What was gathered."""
+        return [
+            Window(home, device, metric, self._at_ms, f.count, f.last)
+            if f.low is None or f.high is None
+            else Window(home, device, metric, self._at_ms, f.count, f.last, f.low, f.high, f.total / f.count)
+            for (home, device, metric), f in self._figures.items()
+        ]
+
+    def _values(self, series: Series, columns: dict[str, tuple[Any, ...]]) -> None:
+        for name, column in columns.items():
+            metric = METRICS.get(name)
+            values = [value for value in column if value is not None] if metric is not None else []
+            if metric is None or not values:
+                continue
+            if metric.type is Type.NUMBER:
+                figures = self._of(series, name, float(values[-1]))
+                figures.extend(len(values), float(min(values)), float(max(values)), float(sum(values)))
+            else:
+                self._of(series, name, values[-1]).count += len(values)
+
+    def _quarters(self, series: Series, columns: dict[str, tuple[Any, ...]]) -> None:
+        for name, metric in METRICS.items():
+            counts = columns.get(f"{name}_count", ())
+            there = [i for i, count in enumerate(counts) if count is not None]
+            if not there:
+                continue
+            count = sum(int(counts[i]) for i in there)
+            last = columns[f"{name}_last"][there[-1]]
+            if metric.type is not Type.NUMBER:
+                self._of(series, name, last).count += count
+                continue
+            lows, highs, means = (columns[f"{name}_{figure}"] for figure in ("min", "max", "mean"))
+            self._of(series, name, float(last)).extend(
+                count,
+                float(min(lows[i] for i in there)),
+                float(max(highs[i] for i in there)),
+                float(sum(means[i] * counts[i] for i in there)),
+            )
+
+    def _of(self, series: Series, metric: str, last: Value) -> _Figures:
+        """The figures of one metric of one device, whose last value is now `last`."""
+        key = series.tags["home"], series.tags["device"], metric
+        figures = self._figures.get(key)
+        if figures is None:
+            figures = self._figures[key] = _Figures(last)
+        figures.last = last
+        return figures
+
+
+@dataclass(slots=True)
+class _Figures:
+    """Count, extremes and sum of one metric so far."""
+
+    last: Value
+    count: int = 0
+    low: float | None = None
+    high: float | None = None
+    total: float = 0.0
+
+    def extend(self, count: int, low: float, high: float, total: float) -> None:
+        """Take `count` more values."""
+        self.count += count
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        self.total += total
 
 
 def read_statement(metric: str, source: str, resolution: Resolution, where: str) -> str:

@@ -86,22 +86,17 @@ class InfluxStore:
             if refused:
                 raise StoreError(f"roll-ups were refused: {next(iter(refused.values()))}")
 
-    async def windows(
-        self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str] | None = None
-    ) -> AsyncIterator[list[Window]]:
-        """What one window holds; all homes in one pass cost less than the same homes by name. Raises StoreError."""
+    async def windows(self, resolution: Resolution, start_ms: int, end_ms: int, homes: Sequence[str]) -> list[Window]:
+        """What one window of these homes, some hundred, holds. Raises StoreError."""
+        if not homes:
+            return []
         config = self._config
         source = config.retention_policy if resolution is Resolution.QUARTER else config.rollup_policy
         place = f'"{config.database}"."{source}"'
-        piece: list[Window] = []
-        for statement in rollups.statements(resolution, place, start_ms, end_ms, homes):
-            async for series in self.server.stream(statement):
-                piece += rollups.windows_of(series, start_ms)
-                if len(piece) >= _BATCH_LINES:
-                    yield piece
-                    piece = []
-        if piece:
-            yield piece
+        found = rollups.Windows(resolution, start_ms)
+        async for series in self.server.stream(rollups.values_statement(resolution, place, start_ms, end_ms, homes)):
+            found.add(series)
+        return found.windows()
 
     async def drop_before(self, resolution: Resolution, before_ms: int) -> int:
         """The server drops whole shards by itself."""
