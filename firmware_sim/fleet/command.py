@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import re
 import resource
@@ -85,6 +86,8 @@ def run_fleet(options: argparse.Namespace) -> int:
     log = options.alarm_log.open("w", encoding="utf-8") if options.alarm_log else None
     if log is not None:
         fleet.on_alarm = lambda home, at: print(home_name(home), at, file=log, flush=True)
+    gc.freeze()  # a district's homes are not looked through again and again
+    gc.set_threshold(50_000, 20, 50)
     try:
         import uvloop
     except ImportError:

@@ -13,6 +13,7 @@ import heapq
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,9 +84,11 @@ class Fleet:
         self._by_topic = {home.ack_topic: home for home in self.homes}
         self._clients: list[gmqtt.Client | None] = [None] * max(1, min(options.connections, options.homes))
         self._out: list[list[bytes]] = [[] for _ in self._clients]
+        self._once: deque[tuple[float, FleetHome, int, int]] = deque()
+        """When an answer to a first sending is overdue; all wait equally long, so the oldest is always in front."""
         self._again: list[tuple[float, int, int, int, int]] = []
+        """The same of later sendings, and how often each was sent."""
         self._paced: list[tuple[float, int]] = []
-        self._sent_at: dict[tuple[int, int, int], float] = {}
         self._packet_id = 0
         self._backlog_open = 0
 
@@ -234,19 +237,17 @@ class Fleet:
         self.accounts.alarms += 1
         wall = time.time()
         body = batches.alarm(home.epoch, seq, wall, self._rng)
-        home.unacked[ALARM][seq] = int(wall * 1000)
+        home.unacked[ALARM][seq] = int(wall * 1000), now
         home.alarms[seq] = body
-        self._sent_at[home.index, ALARM, seq] = now
-        heapq.heappush(self._again, (now + self.options.resend_s, home.index, ALARM, seq, 0))
+        self._once.append((now + self.options.resend_s, home, ALARM, seq))
         self._publish(home, home.alarm_topic, body)
         self.on_alarm(home.index, wall)
 
     def _send(self, home: FleetHome, lane: int, at_ms: int, now: float) -> None:
         seq = home.next_seq[lane]
         home.next_seq[lane] = seq + 1
-        home.unacked[lane][seq] = at_ms
-        self._sent_at[home.index, lane, seq] = now
-        heapq.heappush(self._again, (now + self.options.resend_s, home.index, lane, seq, 1))
+        home.unacked[lane][seq] = at_ms, now
+        self._once.append((now + self.options.resend_s, home, lane, seq))
         self._publish(home, home.topic, batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, at_ms))
 
     def _publish(self, home: FleetHome, topic: bytes, body: bytes) -> None:
@@ -254,21 +255,28 @@ class Fleet:
         self._out[home.index % len(self._out)].append(encode_publish(topic, body, self._next_id()))
 
     def _send_again(self, now: float) -> None:
-        again = self._again
+        first, again = self._once, self._again
+        while first and first[0][0] <= now:
+            _, home, lane, seq = first.popleft()
+            if seq in home.unacked[lane]:
+                self._overdue(home, lane, seq, 1, now)
         while again and again[0][0] <= now:
             _, index, lane, seq, times = heapq.heappop(again)
             home = self.homes[index]
-            if seq not in home.unacked[lane]:
-                continue
-            if lane == ALARM:  # alarms always after the same time
-                heapq.heappush(again, (now + self.options.resend_s, index, lane, seq, times))
-                self.accounts.resent += 1
-                self._publish(home, home.alarm_topic, home.alarms[seq])
-                continue
-            home.missed(lane, seq, times)
-            self._resend(home, lane, now)
+            if seq in home.unacked[lane]:
+                self._overdue(home, lane, seq, times, now)
         while self._paced and self._paced[0][0] <= now:
             self._backlog(self.homes[heapq.heappop(self._paced)[1]], now)
+
+    def _overdue(self, home: FleetHome, lane: int, seq: int, times: int, now: float) -> None:
+        """An answer is missing after so many sendings."""
+        if lane != ALARM:
+            home.missed(lane, seq, times)
+            self._resend(home, lane, now)
+            return
+        heapq.heappush(self._again, (now + self.options.resend_s, home.index, lane, seq, 1))
+        self.accounts.resent += 1
+        self._publish(home, home.alarm_topic, home.alarms[seq])
 
     def _resend(self, home: FleetHome, lane: int, now: float) -> None:
         """Send what was not answered again, the second time after twice as long, up to eight times."""
@@ -277,7 +285,7 @@ class Fleet:
             longer = self.options.resend_s * min(_LONGEST_RESEND, 2**times) * self._rng.uniform(0.8, 1.2)
             heapq.heappush(self._again, (now + longer, home.index, lane, seq, times + 1))
             self.accounts.resent += 1
-            body = batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, home.unacked[lane][seq])
+            body = batches.batch(home.epoch, _LANE_NAMES[lane], home.index, seq, home.unacked[lane][seq][0])
             self._publish(home, home.topic, body)
 
     def _flush(self) -> None:
@@ -318,10 +326,11 @@ class Fleet:
 
     def _settled(self, home: FleetHome, lane: int, seq: int, now: float, *, good: bool) -> None:
         accounts = self.accounts
-        if home.unacked[lane].pop(seq, None) is None:
+        sent = home.unacked[lane].pop(seq, None)
+        if sent is None:
             accounts.acknowledged_again += 1
             return
-        sent_at = self._sent_at.pop((home.index, lane, seq))
+        sent_at = sent[1]
         if lane == ALARM:
             del home.alarms[seq]
             accounts.alarms_acknowledged += 1

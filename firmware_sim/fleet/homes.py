@@ -8,10 +8,12 @@ from typing import Any
 
 _LANES = ("alarm", "live", "backlog")
 WINDOW = 4
+Sent = tuple[int, float]
+"""Time stamp of a batch (ms), and when it was first sent (monotonic s)."""
 
 
 class FleetHome:
-    """What one gateway must know: next numbers, and what is not acknowledged (sequence → time stamp in ms)."""
+    """What one gateway must know: next numbers, and what is not acknowledged, by sequence."""
 
     __slots__ = (
         "ack_topic",
@@ -38,7 +40,7 @@ class FleetHome:
         self.alarm_topic = f"anju/v1/{gateway}/up/alarm".encode()
         self.ack_topic = f"anju/v1/{gateway}/down/ack"
         self.next_seq = [1, 1, 1]
-        self.unacked: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({}, {}, {})
+        self.unacked: tuple[dict[int, Sent], dict[int, Sent], dict[int, Sent]] = ({}, {}, {})
         self.lost: tuple[dict[int, int], dict[int, int]] | None = None
         """Of live and back-log, what was not answered in time: sequence → how often it was sent. They wait for room."""
         self.room = bytearray((WINDOW, WINDOW))
