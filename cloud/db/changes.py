@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 
 POLL_S = 0.25
+_GAP_S = 0.05
+"""The bell rings at once, and not again before so long: each ring costs a query in every loop of every process."""
 
 
 class Changes:
@@ -17,6 +19,8 @@ class Changes:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._committed = asyncio.Event()
+        self._rang_at = float("-inf")
+        self._ringing = False
 
     def notify(self) -> None:
         """Something was committed in this process."""
@@ -25,6 +29,17 @@ class Changes:
 
     def wake(self) -> None:
         """Something was committed, here or elsewhere."""
+        if self._ringing:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._rang_at + _GAP_S:
+            self._ring(loop)
+        else:
+            self._ringing = True
+            loop.call_at(self._rang_at + _GAP_S, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ringing, self._rang_at = False, loop.time()
         self._event.set()
         self._event = asyncio.Event()
 

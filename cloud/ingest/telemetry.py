@@ -42,6 +42,8 @@ PublishMany = Callable[[Iterable[tuple[bytes, bytes]]], bool]
 _BACKOFF_LIMIT_S = 5.0
 _TRIM_SHARE = 64
 """Quarantine is measured, which reads all of it, whenever a 64th of its limit has been added."""
+_AGAIN_AFTER_S = 5.0
+"""A batch says when it was first sent; younger than this it is no copy (gateways send again after 15 s)."""
 _SLICE = 250
 """Messages read without a pause, so that an alarm in the same process never waits for a flush."""
 MAX_SEQUENCE = 10**9
@@ -203,6 +205,7 @@ class TelemetryIngest:
         flush.routes, flush.readings, flush.rows = [], [], []
         read, route_of = self.reader.read, self._directory.route
         limits = self._context.config.ingest
+        came_again = now - _AGAIN_AFTER_S
         oldest, newest = now - limits.max_age_days * 86_400, now + limits.max_future_s
         for i, (topic, payload) in enumerate(flush.messages):
             if i % _SLICE == _SLICE - 1:
@@ -215,7 +218,7 @@ class TelemetryIngest:
                 reading = Reading(errors=[error])
             if (reading.seq > MAX_SEQUENCE or not oldest <= reading.sent <= newest) and reading.epoch:
                 reading = Reading(sent=reading.sent, lane=reading.lane, errors=[self._implausible(reading, now)])
-            if route is not None and reading.epoch and not (reading.errors or flush.replayed):
+            if route is not None and reading.sent < came_again and not (reading.errors or flush.replayed):
                 self._pass_over(route, reading)
             if route is not None and reading.rows:
                 flush.rows += reading.rows
@@ -227,7 +230,7 @@ class TelemetryIngest:
 
         A platform that has fallen behind is sent many of these, and writing them again would keep it there.
         """
-        if self.ledger.holds((route.gateway, reading.epoch, reading.lane), reading.seq):
+        if reading.epoch and self.ledger.holds((route.gateway, reading.epoch, reading.lane), reading.seq):
             reading.rows, reading.stored_before = [], True
 
     def _implausible(self, reading: Reading, now: float) -> ProtocolError:

@@ -77,8 +77,9 @@ async def test_good_batches_are_stored_then_acknowledged(
     assert await store.delivered(GATEWAY, 0, 4e9) == {(EPOCH, Lane.LIVE): [(1, 3), (7, 7)]}
     async with context.look() as work:
         assert await stored_ranges(work, GATEWAY) == {(EPOCH, "live"): [(1, 3), (7, 7)]}
+    clock.now += 20
     for n in (2, 4):
-        ingest.take(TOPIC, _batch(clock.now + n, n), False)
+        ingest.take(TOPIC, _batch(clock.now - 20 + n, n), False)
     acks = await ingest.flush()
     assert acks[GATEWAY].ranges[0].ranges == [(2, 2), (4, 4)]
     assert counts["telemetry_duplicates"] == 1
