@@ -21,17 +21,23 @@ async def send_commands(context: Context, publish: Publish) -> int:
         unanswered = commands.c.state.in_(("waiting", "sent"))
         due = or_(commands.c.sent_at.is_(None), commands.c.sent_at < again)
         rows = await look.all(select(commands).where(unanswered, due).order_by(commands.c.created_at).limit(_AT_ONCE))
-    sent = 0
-    for row in rows:
-        mine = update(commands).where(commands.c.id == row["id"], commands.c.state.in_(("waiting", "sent")))
-        if row["expires_at"] < context.now():
-            async with context.work() as work:
-                await work.run(mine.values(state="expired"))
-        elif publish(down(row["gateway_id"], Down.COMMAND), bytes(row["payload"]), 1):
-            sent += 1
-            async with context.work() as work:
-                await work.run(mine.values(state="sent", sent_at=work.now, attempts=row["attempts"] + 1))
-    return sent
+        now = look.now
+    expired = [row["id"] for row in rows if row["expires_at"] < now]
+    sent = [
+        row["id"]
+        for row in rows
+        if row["expires_at"] >= now and publish(down(row["gateway_id"], Down.COMMAND), bytes(row["payload"]), 1)
+    ]
+    if expired or sent:
+        async with context.work() as work:
+            mine = update(commands).where(commands.c.state.in_(("waiting", "sent")))
+            await work.run(mine.where(commands.c.id.in_(expired)).values(state="expired"))
+            await work.run(
+                mine.where(commands.c.id.in_(sent)).values(
+                    state="sent", sent_at=work.now, attempts=commands.c.attempts + 1
+                )
+            )
+    return len(sent)
 
 
 async def settle_reply(context: Context, gateway: str, reply: Reply) -> None:

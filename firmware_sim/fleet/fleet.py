@@ -24,9 +24,10 @@ from gmqtt.mqtt.constants import MQTTv311
 from firmware_sim.fleet import batches
 from firmware_sim.fleet.homes import WINDOW, Accounts, FleetHome
 from firmware_sim.fleet.registry import gateway_name
+from protocols.errors import ProtocolError
 from protocols.mqtt import encode_publish, is_connected, read_faster, write_packets
-from protocols.topics import Up, up
-from protocols.wire import Ack, StatusKind
+from protocols.topics import Down, Up, up
+from protocols.wire import Ack, Reply, ReplyStatus, StatusKind, decode_command, encode
 
 _TICK_S = 0.02
 _SUBSCRIBE_AT_ONCE = 200
@@ -81,7 +82,7 @@ class Fleet:
         self.homes = [
             FleetHome(i, gateway_name(i, options.prefix), f"{draw.getrandbits(64):016x}") for i in range(options.homes)
         ]
-        self._by_topic = {home.ack_topic: home for home in self.homes}
+        self._by_topic = {f"{home.down}/{Down.ACK}": home for home in self.homes}
         self._clients: list[gmqtt.Client | None] = [None] * max(1, min(options.connections, options.homes))
         self._out: list[list[bytes]] = [[] for _ in self._clients]
         self._once: deque[tuple[float, FleetHome, int, int]] = deque()
@@ -132,7 +133,7 @@ class Fleet:
         read_faster(client, self._on_message, own_ids=True)
         mine = self.homes[i :: len(self._clients)]
         for begin in range(0, len(mine), _SUBSCRIBE_AT_ONCE):
-            topics = [home.ack_topic for home in mine[begin : begin + _SUBSCRIBE_AT_ONCE]]
+            topics = [f"{home.down}/+" for home in mine[begin : begin + _SUBSCRIBE_AT_ONCE]]
             client.subscribe([gmqtt.Subscription(topic, qos=1) for topic in topics])
             await asyncio.sleep(0)
         self._clients[i] = client
@@ -300,6 +301,7 @@ class Fleet:
     def _on_message(self, topic: str, payload: bytes, _retained: bool) -> None:
         home = self._by_topic.get(topic)
         if home is None:
+            self._command(topic, payload)
             return
         try:
             ack = _ack(payload)
@@ -323,6 +325,19 @@ class Fleet:
                 self._backlog(home, now)
             elif not home.in_flight(BACKLOG):
                 heapq.heappush(self._paced, (now + self._rng.uniform(0.5, 1.5) / home.pace, home.index))
+
+    def _command(self, topic: str, payload: bytes) -> None:
+        """Answer a command as a gateway does; the home itself has nobody who could hear it."""
+        home = self._by_topic.get(topic.removesuffix(Down.COMMAND) + Down.ACK)
+        try:
+            command = decode_command(payload)
+        except ProtocolError:
+            self.accounts.unreadable += 1
+            return
+        if home is not None:
+            self.accounts.commands += 1
+            reply = encode(Reply(v=1, id=command.id, at=time.time(), status=ReplyStatus.DONE))
+            self._out[home.index % len(self._out)].append(encode_publish(home.reply_topic, reply, self._next_id()))
 
     def _settled(self, home: FleetHome, lane: int, seq: int, now: float, *, good: bool) -> None:
         accounts = self.accounts

@@ -16,11 +16,11 @@ class FleetHome:
     """What one gateway must know: next numbers, and what is not acknowledged, by sequence."""
 
     __slots__ = (
-        "ack_topic",
         "alarm_topic",
         "alarms",
         "answered",
         "backlog_left",
+        "down",
         "epoch",
         "held",
         "index",
@@ -28,6 +28,7 @@ class FleetHome:
         "lost",
         "next_seq",
         "pace",
+        "reply_topic",
         "room",
         "topic",
         "unacked",
@@ -38,7 +39,8 @@ class FleetHome:
         self.epoch = epoch
         self.topic = f"anju/v1/{gateway}/up/telemetry".encode()
         self.alarm_topic = f"anju/v1/{gateway}/up/alarm".encode()
-        self.ack_topic = f"anju/v1/{gateway}/down/ack"
+        self.reply_topic = f"anju/v1/{gateway}/up/reply".encode()
+        self.down = f"anju/v1/{gateway}/down"
         self.next_seq = [1, 1, 1]
         self.unacked: tuple[dict[int, Sent], dict[int, Sent], dict[int, Sent]] = ({}, {}, {})
         self.lost: tuple[dict[int, int], dict[int, int]] | None = None
@@ -94,6 +96,7 @@ class Accounts:
     acknowledged: int = 0
     rejected: int = 0
     acknowledged_again: int = 0
+    commands: int = 0
     alarms: int = 0
     alarms_acknowledged: int = 0
     unreadable: int = 0
@@ -108,7 +111,17 @@ class Accounts:
 
     def report(self) -> dict[str, Any]:
         """All figures, with percentiles of the latency from first sending to acknowledgement."""
-        names = ("made", "sent", "resent", "acknowledged", "rejected", "missing", "acknowledged_again", "alarms")
+        names = (
+            "made",
+            "sent",
+            "resent",
+            "acknowledged",
+            "rejected",
+            "missing",
+            "acknowledged_again",
+            "commands",
+            "alarms",
+        )
         figures: dict[str, Any] = {name: getattr(self, name) for name in names}
         figures |= {
             "alarms_missing": self.alarms - self.alarms_acknowledged,

@@ -69,6 +69,7 @@ def test_everything_is_accounted_for(tmp_path: Path) -> None:
         assert accounts["made"] == accounts["acknowledged"] > 40 * 5 + 200
         assert (accounts["missing"], accounts["rejected"], accounts["alarms_missing"]) == (0, 0, 0)
         assert len(alarms.read_text().splitlines()) == accounts["alarms"] >= 5
+        assert accounts["commands"] >= 1, "what the cloud says about an alarm is answered"
         assert accounts["ack_p50_ms"] < 5_000
         out = bed.tool("audit", "deliveries", "--from", "2026-01-01", "--to", "2099-01-01")
         assert f"{accounts['made']:,} batches of 40 gateways: 0 missing, 0 doubled" in out
