@@ -18,10 +18,15 @@ from protocols.errors import ProtocolError, Reason
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.nodes import Node
     from jinja2.sandbox import SandboxedEnvironment
 
 MAX_TEMPLATE: Final = 1_024
+MAX_PAYLOAD: Final = 16_384
 MAX_RESULT: Final = 4_096
+MAX_NODES: Final = 128
+MAX_LEVELS: Final = 24
+"""Compiling takes a time that grows with the cube of the depth: 160 filters in a row cost seconds."""
 MAX_NUMBER: Final = 1e15
 """Factors beyond this are refused: whole numbers of Python grow without end."""
 _MAX_TEXT: Final = 65_536
@@ -59,6 +64,8 @@ class Templates:
         """
         from jinja2 import UndefinedError
 
+        if len(payload) > MAX_PAYLOAD:
+            raise ProtocolError(Reason.OVERSIZED, where, f"{len(payload)} characters for a template")
         template = _compiled(source)
         if isinstance(template, str):
             raise ProtocolError(Reason.MALFORMED, where, f"template: {template}")
@@ -86,7 +93,10 @@ def _compiled(source: str) -> Template | str:
         return f"is longer than {MAX_TEMPLATE} characters"
     environment = _environment()
     try:
-        for node in environment.parse(source).find_all(nodes.Node):
+        tree = environment.parse(source)
+        if not _is_small(tree):
+            return f"has more than {MAX_NODES} parts or {MAX_LEVELS} levels"
+        for node in tree.find_all(nodes.Node):
             if type(node).__name__ in _TOO_MUCH:
                 return f"{type(node).__name__} is not allowed"
             if isinstance(node, nodes.Call) and not _may_call(node.node):
@@ -94,6 +104,16 @@ def _compiled(source: str) -> Template | str:
         return environment.from_string(source)
     except (TemplateError, SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
         return str(error)[:200]
+
+
+def _is_small(tree: Node) -> bool:
+    level, count = [tree], 0
+    for _ in range(MAX_LEVELS):
+        count += len(level)
+        level = [inner for outer in level for inner in outer.iter_child_nodes()]
+        if not level:
+            return count <= MAX_NODES
+    return False
 
 
 def _may_call(called: object) -> bool:
