@@ -97,7 +97,11 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     fallback.load()
     watch, settled = watch_alarms(spool, fallback)
     detectors = build(
-        devices, spo2_scale_2=config.alarms.spo2_scale_2, routine=_profile(config), more=config.own_detectors()
+        devices,
+        spo2_scale_2=config.alarms.spo2_scale_2,
+        routine=_profile(config),
+        more=config.own_detectors(),
+        fall_sensitivity=config.resident.fall_sensitivity,
     )
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(

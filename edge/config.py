@@ -15,7 +15,7 @@ from edge.alarms.weighing import Risk
 from edge.detectors.facade import Listed
 from edge.hazard_config import ClimateSection, StoveSection, hazard_detectors
 from edge.location_config import LocationSection
-from edge.readings import BodyPosition, Device, DeviceRole
+from edge.readings import BodyPosition, Device, DeviceRole, Sensitivity
 from edge.sections import Identifier, Port, Positive, Section
 from edge.sources.build import DialectNames
 from edge.sources.tasmota_topics import DEFAULT, FullTopic
@@ -147,6 +147,7 @@ class ResidentSection(Section):
     risks: frozenset[Risk] = frozenset()
     """What makes some dangers greater: dementia, falls, heart_or_lung, frail."""
     time_zone: str = "Asia/Shanghai"
+    fall_sensitivity: Sensitivity = Sensitivity.NORMAL
 
     @field_validator("time_zone")
     @classmethod

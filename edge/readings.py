@@ -46,6 +46,14 @@ class BodyPosition(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Sensitivity(StrEnum):
+    """How readily falls are called; what each step finds and costs stands in docs/fall-model.md."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One configured device; `interval_s` is how often it is expected to report (None: only when something happens).

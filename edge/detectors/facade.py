@@ -22,7 +22,7 @@ from edge.detectors.habits import HabitsDetector
 from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
-from edge.readings import Device, DeviceRole, Reading, SignalFrame
+from edge.readings import Device, DeviceRole, Reading, Sensitivity, SignalFrame
 
 STATE_VERSION: Final = 1
 FRESH_AFTER = 3
@@ -188,6 +188,7 @@ def build(
     spo2_scale_2: bool = False,
     routine: RoutineProfile | None = None,
     more: Iterable[Listed] = (),
+    fall_sensitivity: Sensitivity = Sensitivity.NORMAL,
 ) -> Detectors:
     """The detectors a home with these devices needs; without a profile nobody watches its routine.
 
@@ -204,7 +205,7 @@ def build(
     worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
     return Detectors(
         [
-            *(Listed("fall", partial(FallDetector, d.id, d.position), d.id) for d in worn),
+            *(Listed("fall", partial(FallDetector, d.id, d.position, fall_sensitivity), d.id) for d in worn),
             Listed("contact", ContactDetector),
             Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2)),
             *rhythm,

@@ -1,108 +1,135 @@
-"""Falls from the acceleration of one wearable: an impact, a changed posture, then stillness."""
+"""Falls from the acceleration of one wearable: an impact, what came before, and what follows.
+
+Theory of operation. ImpactFinder hands on every impact with the three seconds before and after it; `features` measures
+them; the position's model scores them; a score at the threshold of the resident's sensitivity is a fall. Getting up
+again within those three seconds lowers the score, so such an impact is withdrawn before anybody hears of it. A device
+that falls silent after an impact is judged by what it had sent (`on_tick`).
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.detectors.base import Detection
-from edge.detectors.fall_model import AFTER, BEFORE, RATE_HZ, SHORTEST_BEFORE, WAIST, WRIST, FallFeatures, features
-from edge.readings import BodyPosition, SignalFrame
-from edge.windows import StreamingWindow
+from edge.detectors.fall_features import NAMES, RATE_HZ, features
+from edge.detectors.fall_impacts import AXES, Impact, ImpactFinder
+from edge.detectors.fall_model import FallModel, model_for
+from edge.readings import BodyPosition, Sensitivity, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Excerpt, Priority
 
-LOWEST_RATE_HZ = 15.0
-HIGHEST_RATE_HZ = 1_000.0
-AXES = ("ax", "ay", "az")
-REFRACTORY_S = 10.0
-"""After a fall was reported, impacts of the same tumble are not reported again for this long."""
-
-_NEIGHBOURHOOD = 50
-_WINDOW_S = 12.0
+STATE_VERSION: Final = 1
+REFRACTORY_S: Final = 15.0
+"""After a fall was reported, impacts of the same tumble are not reported again for this much signal."""
+SILENT_S: Final = 4.0
+"""A wearable that sent nothing for so long has broken off: what waited for more signal is judged without it."""
 
 
 class FallDetector:
-    """Looks at every impact of one wearable 2.5 s after it happened, however the signal is cut into frames.
+    """Judges every impact of one wearable 3.3 s after it happened, however the signal is cut into frames.
 
-    An impact is the largest magnitude within a second either side. `counts` holds what was looked at: `impact`,
-    `broken` (signal missing around it), and frames that could not be used: `unusable_rate`, `unusable_channels`.
+    `model` replaces the one that ships for `position`. `counts`: see ImpactFinder; and `quiet` (a fall so soon after
+    another that it is the same).
     """
 
-    def __init__(self, device: str, position: BodyPosition) -> None:
+    def __init__(
+        self,
+        device: str,
+        position: BodyPosition,
+        sensitivity: Sensitivity = Sensitivity.NORMAL,
+        model: FallModel | None = None,
+    ) -> None:
         self._device = device
         self._position = position
-        self._model = WAIST if position is BodyPosition.WAIST else WRIST
-        self._window = StreamingWindow(RATE_HZ, _WINDOW_S, AXES)
-        self._next = 0
-        self._quiet_until = float("-inf")
-        self.counts: Counter[str] = Counter()
+        self.model = model_for(position) if model is None else model
+        self._threshold = self.model.thresholds[sensitivity]
+        self._finder = ImpactFinder()
+        self._quiet_until = 0
+        self._silent_since: float | None = None
+        self._waiting = False
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was looked at and left out."""
+        return self._finder.counts
 
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
-        """Take one frame; returns the falls whose two and a half seconds after the impact are now complete."""
-        if not LOWEST_RATE_HZ <= frame.rate_hz <= HIGHEST_RATE_HZ:
-            self.counts["unusable_rate"] += 1
-            return []
-        if not set(AXES) <= set(frame.channels):
-            self.counts["unusable_channels"] += 1
-            return []
-        self._window.push(frame)
-        first = max(self._next, self._window.first + SHORTEST_BEFORE)
-        stop = self._window.total - AFTER
-        self._next = max(stop, self._next)
-        if stop <= first:
-            return []
-        return [found for i in self._impacts(first, stop) if (found := self._judge(i)) is not None]
+        """Take one frame; returns the falls that it makes certain."""
+        self._waiting, self._silent_since = True, None
+        return self._judged(self._finder.push(frame))
 
-    def _impacts(self, first: int, stop: int) -> list[int]:
-        start = max(self._window.first, first - _NEIGHBOURHOOD)
-        rows = self._window.view(start, stop + _NEIGHBOURHOOD)
-        magnitude = np.linalg.norm(rows, axis=1)
-        magnitude[np.isnan(magnitude)] = 0.0
-        high = np.flatnonzero(magnitude >= self._model.lowest_peak_g) + start
-        found: list[int] = []
-        for i in high[(high >= first) & (high < stop)]:
-            around = magnitude[max(0, i - start - _NEIGHBOURHOOD) : i - start + _NEIGHBOURHOOD + 1]
-            if magnitude[i - start] == around.max() and not (found and i - found[-1] <= _NEIGHBOURHOOD):
-                found.append(int(i))
-        return found
+    def on_tick(self, now: float) -> list[Detection]:
+        """Called several times a second; returns falls after which the wearable fell silent."""
+        if not self._waiting:
+            return []
+        if self._silent_since is None or now < self._silent_since:
+            self._silent_since = now
+        if now - self._silent_since < SILENT_S:
+            return []
+        self._waiting = False
+        return self._judged(self._finder.flush())
 
-    def _judge(self, impact: int) -> Detection | None:
-        start = max(self._window.first, impact - BEFORE)
-        rows = self._window.view(start, impact + AFTER)
-        at = float(self._window.times(impact, impact + 1)[0])
-        self.counts["impact"] += 1
-        if bool(np.isnan(rows).any()):
-            self.counts["broken"] += 1
+    def state(self) -> dict[str, Any]:
+        """The last seconds of signal and what was reported, so that a restart in the middle of a fall loses nothing."""
+        return {"v": STATE_VERSION, "quiet_until": self._quiet_until, "signal": self._finder.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises ValueError if it is none of this version; then nothing changed."""
+        if state.get("v") != STATE_VERSION:
+            raise ValueError(f"a state of version {state.get('v')!r}, this software reads {STATE_VERSION}")
+        finder = ImpactFinder()
+        try:
+            quiet_until = int(state["quiet_until"])
+            finder.restore(state["signal"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no state of a fall detector: {error}") from None
+        self._finder, self._quiet_until = finder, quiet_until
+        self._waiting, self._silent_since = True, None
+
+    def _judged(self, impacts: Iterable[Impact]) -> list[Detection]:
+        return [found for impact in impacts if (found := self._judge(impact)) is not None]
+
+    def _judge(self, impact: Impact) -> Detection | None:
+        figures = features(impact.rows, impact.row)
+        score = self.model.score(figures)
+        if score < self._threshold:
             return None
-        figures = features(rows, impact - start)
-        probability = self._model.probability(figures)
-        if probability < self._model.threshold or at < self._quiet_until:
+        if impact.index < self._quiet_until:
+            self.counts["quiet"] += 1
             return None
-        self._quiet_until = at + REFRACTORY_S
-        excerpt = Excerpt(
-            at=float(self._window.times(start, start + 1)[0]),
-            rate_hz=float(RATE_HZ),
-            unit="g",
-            channels=list(AXES),
-            samples=np.round(rows, 3).tolist(),
-        )
-        return self._detection(at, probability, figures, excerpt)
+        self._quiet_until = impact.index + round(REFRACTORY_S * RATE_HZ)
+        return self._detection(impact, self.model.confidence(score), dict(zip(NAMES, figures, strict=True)))
 
-    def _detection(self, at: float, probability: float, figures: FallFeatures, excerpt: Excerpt) -> Detection:
+    def _detection(self, impact: Impact, confidence: float, figures: dict[str, float]) -> Detection:
         numbers = {
-            "peak_g": round(float(np.exp(figures.peak)), 2),
-            "lowest_before_g": round(figures.dip, 2),
-            "posture_change_deg": round(figures.posture * 90, 0),
-            "spread_after_g": round(float(np.exp(figures.stillness)) - 0.01, 3),
-            "confidence": round(probability, 3),
+            "peak_g": round(float(np.exp(figures["peak"])), 2),
+            "lowest_before_g": round(float(figures["dip"]), 2),
+            "posture_change_deg": round(float(figures["posture"]), 0),
+            "spread_after_g": round(float(np.exp(figures["after_spread"])) - 0.01, 3),
+            "confidence": round(confidence, 3),
         }
         evidence = Evidence(
             detector=f"fall_{self._position}",
             device=self._device,
-            at=at,
+            at=impact.at,
             reason="impact_posture_stillness",
             numbers=numbers,
-            excerpt=excerpt,
+            excerpt=_excerpt(impact.start_at, impact.rows),
         )
-        return Detection(AlarmKind.FALL, Priority.HIGH, at, self._device, evidence.reason, probability, (evidence,))
+        return Detection(
+            AlarmKind.FALL, Priority.HIGH, impact.at, self._device, evidence.reason, confidence, (evidence,)
+        )
+
+
+def _excerpt(start_at: float, rows: NDArray[np.float64]) -> Excerpt:
+    return Excerpt(
+        at=start_at,
+        rate_hz=float(RATE_HZ),
+        unit="g",
+        channels=list(AXES),
+        samples=np.round(rows, 3).tolist(),
+    )

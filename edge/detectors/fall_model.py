@@ -1,96 +1,118 @@
-"""How likely an impact was a fall: nine figures of the seconds around it and one fitted weight each, by wearing
-position.
+"""How likely an impact was a fall: boosted trees over fall_features, kept as plain arrays and walked with numpy.
+
+A model file (NPZ, made by `anju-evaluate train-falls`) holds the nodes of all trees in one row of arrays: a node with
+`feature` f goes on to `left` where the figure is at most `limit`, else to `right`; a leaf points at itself. The score
+is the sum of `value` over the leaves reached, plus `base`; `confidence` of it is calibrated (Platt 1999) on people the
+trees had not seen. `about` is JSON: names of the figures, thresholds of the three steps, data, command and seed.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, fields
+import zipfile
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-RATE_HZ = 50
-BEFORE = 125
-"""Samples before the impact that count (2.5 s)."""
-AFTER = 125
-"""Samples after the impact that must be known (2.5 s)."""
-SHORTEST_BEFORE = 60
+from edge.detectors.fall_features import NAMES
+from edge.readings import BodyPosition, Sensitivity
+
+FORMAT: Final = 1
+MODELS: Final = "models"
 
 
-@dataclass(frozen=True, slots=True)
-class FallFeatures:
-    """The figures; logarithms are natural, of values in g. Angles count in right angles (90 degrees = 1)."""
-
-    peak: float
-    """log of the largest magnitude."""
-    dip: float
-    """Least magnitude in the second before, g: near 0 in free fall."""
-    posture: float
-    """Angle of gravity between 2.5..1 s before and 1..2.5 s after."""
-    stillness: float
-    """log of the spread 1..2.5 s after."""
-    before: float
-    """log of the spread 2.5..1 s before."""
-    energy: float
-    """log of the mean |magnitude - 1| within half a second of the impact."""
-    tremble: float
-    """log of the mean step between samples 1..2.5 s after."""
-    turn: float
-    """Angle of gravity between the last second before and 1..2.5 s after."""
-    rest: float
-    """|magnitude of the mean 1..2.5 s after - 1|: not 0 when the body still moves."""
-
-    def as_array(self) -> NDArray[np.float64]:
-        """The figures in the order of their weights."""
-        return np.array([getattr(self, f.name) for f in fields(self)])
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FallModel:
-    """A logistic model over FallFeatures; `lowest_peak_g` is the impact below which nothing is looked at."""
+    """See the module's text. `thresholds` are scores by sensitivity, `platt` is (slope, intercept)."""
 
-    lowest_peak_g: float
-    weights: tuple[float, ...]
-    bias: float
-    threshold: float
+    feature: NDArray[np.int64]
+    limit: NDArray[np.float32]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    value: NDArray[np.float32]
+    roots: NDArray[np.int64]
+    depth: int
+    base: float
+    thresholds: dict[Sensitivity, float]
+    platt: tuple[float, float] = (1.0, 0.0)
+    about: dict[str, Any] = field(default_factory=dict)
 
-    def probability(self, features: FallFeatures) -> float:
+    def scores(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of feature rows, shape (n, len(NAMES)); no rows give no scores."""
+        single = np.asarray(rows, dtype=np.float32).reshape(-1, len(NAMES))
+        nodes = np.broadcast_to(self.roots, (len(single), len(self.roots)))
+        which = np.arange(len(single))[:, None]
+        for _ in range(self.depth):
+            below = single[which, self.feature[nodes]] <= self.limit[nodes]
+            nodes = np.where(below, self.left[nodes], self.right[nodes])
+        result: NDArray[np.float64] = self.value[nodes].sum(axis=1, dtype=np.float64) + self.base
+        return result
+
+    def score(self, figures: NDArray[np.float64]) -> float:
+        """Score of one impact."""
+        return float(self.scores(figures[None, :])[0])
+
+    def confidence(self, score: float) -> float:
         """Between 0 and 1."""
-        z = float(np.dot(self.weights, features.as_array())) + self.bias
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, z))))
+        slope, intercept = self.platt
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * score + intercept))))
+
+    def save(self, path: Path) -> None:
+        """Write the file; the same model gives the same bytes."""
+        about = self.about | {
+            "format": FORMAT,
+            "features": list(NAMES),
+            "base": self.base,
+            "depth": self.depth,
+            "thresholds": {str(k): v for k, v in self.thresholds.items()},
+            "platt": list(self.platt),
+        }
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                feature=self.feature.astype(np.uint8),
+                limit=self.limit,
+                left=self.left.astype(np.uint16 if len(self.left) < 65_536 else np.uint32),
+                right=self.right.astype(np.uint16 if len(self.right) < 65_536 else np.uint32),
+                value=self.value,
+                roots=self.roots.astype(np.uint32),
+                about=np.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=np.uint8),
+            )
 
 
-# Fitted by Newton steps with an L2 penalty of 0.01 on staged falls and daily activities (SisFall at the
-# waist: 24 people,
-# WEDA-FALL at the wrist: 15 people). With each person held out in turn: waist 98.8 % of falls at 98.6 % of activities
-# left alone, wrist 89.8 % at 93.1 %. docs/decisions/fall-detector.md says how this carries over to life.
-WAIST = FallModel(2.0, (1.727, 0.057, 3.674, -0.308, 0.203, 1.027, -0.33, 2.936, 4.078), -7.511, 0.5)
-WRIST = FallModel(2.8, (2.298, 0.231, 2.465, -0.115, -0.724, 1.794, -0.986, 1.829, -3.432), -10.15, 0.5)
-
-
-def features(acceleration: NDArray[np.float64], impact: int) -> FallFeatures:
-    """Figures of the impact at row `impact`; `acceleration` has shape (n, 3), in g at 50 Hz, with AFTER rows behind
-    it.
-    """
-    a, i = acceleration, impact
-    magnitude = np.linalg.norm(a, axis=1)
-    before = a[max(0, i - BEFORE) : i - 50]
-    last = a[max(0, i - 50) : i - 10]
-    after = a[i + 50 : i + AFTER]
-    return FallFeatures(
-        peak=math.log(magnitude[i]),
-        dip=float(magnitude[max(0, i - 50) : i].min()),
-        posture=_angle(before.mean(0), after.mean(0)),
-        stillness=math.log(float(np.linalg.norm(after.std(0))) + 0.01),
-        before=math.log(float(np.linalg.norm(before.std(0))) + 0.01),
-        energy=math.log(float(np.abs(magnitude[i - 25 : i + 25] - 1).mean()) + 0.01),
-        tremble=math.log(float(np.abs(np.diff(after, axis=0)).mean()) + 0.002),
-        turn=_angle(last.mean(0), after.mean(0)),
-        rest=abs(float(np.linalg.norm(after.mean(0))) - 1),
+def load_model(path: Path) -> FallModel:
+    """Read a model file. Raises ValueError if it is none, or is of other figures than this software makes; OSError."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            nodes = {name: arrays[name] for name in ("feature", "limit", "left", "right", "value", "roots")}
+    except (KeyError, UnicodeDecodeError, json.JSONDecodeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(f"{path}: no model of falls ({error})") from None
+    if about.get("format") != FORMAT or about.get("features") != list(NAMES):
+        raise ValueError(f"{path}: a model of other figures than this software measures; train it anew")
+    return FallModel(
+        feature=nodes["feature"].astype(np.int64),
+        limit=nodes["limit"].astype(np.float32),
+        left=nodes["left"].astype(np.int64),
+        right=nodes["right"].astype(np.int64),
+        value=nodes["value"].astype(np.float32),
+        roots=nodes["roots"].astype(np.int64),
+        depth=int(about["depth"]),
+        base=float(about["base"]),
+        thresholds={Sensitivity(k): float(v) for k, v in about["thresholds"].items()},
+        platt=(float(about["platt"][0]), float(about["platt"][1])),
+        about=about,
     )
 
 
-def _angle(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    cosine = float(np.dot(u, v)) / (float(np.linalg.norm(u) * np.linalg.norm(v)) + 1e-9)
-    return math.degrees(math.acos(max(-1.0, min(1.0, cosine)))) / 90.0
+@cache
+def model_for(position: BodyPosition) -> FallModel:
+    """The model that ships for a wearing position."""
+    with as_file(files("edge.detectors") / MODELS / f"fall_{position}.npz") as path:
+        return load_model(path)

@@ -20,12 +20,18 @@ class Degradation:
 
     rotation: NDArray[np.float64] | None = None
     gain: float = 1.0
+    offset_g: tuple[float, ...] = (0.0, 0.0, 0.0)
+    noise_g: float = 0.0
     range_g: float | None = None
     rate: float | None = None
     averaged: bool = True
     """Whether the slower sensor averages what lies between its samples (as its filter does) or skips it."""
     dropout: float = 0.0
     no_gyro: bool = False
+    pace: float = 1.0
+    """How much quicker than the recorded person: the same movement in less time."""
+    seed: int = 0
+    """Of the noise."""
 
     def apply(self, trial: Trial) -> Trial:
         """The trial as the poorer sensor would have recorded it (dropout is left to the one who cuts frames)."""
@@ -33,6 +39,11 @@ class Degradation:
         full_scale = trial.full_scale_g * self.gain
         if self.rotation is not None:
             acc = acc @ self.rotation
+        acc = acc + np.array(self.offset_g)
+        if self.noise_g:
+            acc += np.random.default_rng(self.seed).normal(0.0, self.noise_g, acc.shape)
+        if self.pace != 1.0:
+            trial = _quicker(trial, self.pace)
         rate = trial.rate_hz
         holes = trial.holes
         if self.rate is not None and self.rate < rate * 0.98:
@@ -47,6 +58,18 @@ class Degradation:
             full_scale = self.range_g
             acc = np.clip(acc, -full_scale, full_scale)
         return replace(trial, acc=acc.astype(np.float32), full_scale_g=full_scale, rate_hz=rate, holes=holes)
+
+
+def _quicker(trial: Trial, pace: float) -> Trial:
+    """The trial played `pace` times as fast (its samples stay, its clock runs quicker)."""
+    fall = trial.fall_s
+    return replace(
+        trial,
+        rate_hz=trial.rate_hz * pace,
+        holes=tuple((row, seconds / pace) for row, seconds in trial.holes),
+        impact_s=None if trial.impact_s is None else trial.impact_s / pace,
+        fall_s=None if fall is None else (fall[0] / pace, fall[1] / pace),
+    )
 
 
 def parse(text: str) -> Degradation:

@@ -14,7 +14,7 @@ from edge.evaluate.joining import Placed, Stream
 
 _BEFORE_S = 1.0
 _AFTER_S = 10.0
-_ONE_ALARM_S = 30.0
+ONE_ALARM_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 def _thinned(alarms: Sequence[float]) -> list[float]:
     kept: list[float] = []
     for alarm in alarms:
-        if not kept or alarm - kept[-1] >= _ONE_ALARM_S:
+        if not kept or alarm - kept[-1] >= ONE_ALARM_S:
             kept.append(alarm)
     return kept
 

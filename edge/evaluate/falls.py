@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from edge.detectors.fall import FallDetector
+from edge.detectors.fall import SILENT_S, FallDetector
+from edge.detectors.fall_model import FallModel, load_model
 from edge.evaluate.degrade import parse
 from edge.evaluate.fall_scoring import Outcome, score, wilson
 from edge.evaluate.joining import FRAME_S, Stream, frames, streams
-from edge.evaluate.recordings import load
-from edge.evaluate.report import Report
-from edge.readings import BodyPosition
+from edge.evaluate.recordings import Trial, load
+from edge.evaluate.report import FormatError, Report
+from edge.evaluate.train_falls import add_support, models_without, support
+from edge.readings import BodyPosition, Sensitivity
 
 NAME = "falls"
 HELP = "staged falls and activities: sensitivity, false alarms an hour, latency"
@@ -38,28 +40,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--join", action="store_true", help="trials in random order, 10 to 30 s of stillness between")
     parser.add_argument("--degrade", default="", help="rate=HZ,range_g=G,gain=FACTOR,dropout=SHARE,no_gyro")
     parser.add_argument("--rate", type=float, help="Hz; overrides what the files say")
+    parser.add_argument(
+        "--sensitivity", choices=[s.value for s in Sensitivity], default="normal", help="of the detector"
+    )
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--model", type=Path, help="a file made by train-falls instead of the model that ships")
+    model.add_argument(
+        "--leave-out",
+        type=int,
+        metavar="N",
+        help="train on all but N people, score those, and so on until everybody was left out (wants the extra [train])",
+    )
+    add_support(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Raises FormatError for files or options that cannot be used."""
     worse = parse(options.degrade)
     wanted = [s.strip() for s in options.subjects.split(",") if s.strip()] if options.subjects else None
-    trials = [worse.apply(t) for t in load(options.npz, options.index, wanted, options.rate)]
-    position = BodyPosition(options.position)
-    outcomes = [
-        score(stream, alarms(stream, position, worse.dropout, options.seed))
-        for stream in track(streams(trials, joined=options.join, seed=options.seed), "subjects", transient=True)
-    ]
+    trials = load(options.npz, options.index, wanted, options.rate)
+    position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
+    models = _models(options, trials, position)
+    parts = streams([worse.apply(t) for t in trials], joined=options.join, seed=options.seed)
+    outcomes = []
+    for stream in track(parts, "subjects", transient=True):
+        detector = FallDetector("recording", position, step, models.get(stream.subject))
+        outcomes.append(score(stream, alarms(stream, detector, worse.dropout, options.seed)))
     return report(outcomes)
 
 
-def alarms(stream: Stream, position: BodyPosition, dropout: float, seed: int) -> list[float]:
-    """When the detector, never reset, gave each alarm: the end of the frame that completed it."""
-    detector = FallDetector("recording", position)
+def _models(options: argparse.Namespace, trials: Sequence[Trial], position: BodyPosition) -> dict[str, FallModel]:
+    """The model each subject is judged by, where it is not the one that ships."""
+    if options.leave_out is not None:
+        return models_without(trials, position, options.leave_out, options.augmented, options.seed, support(options))
+    if options.model is None:
+        return {}
+    try:
+        model = load_model(options.model)
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+    return dict.fromkeys((t.subject for t in trials), model)
+
+
+def alarms(stream: Stream, detector: FallDetector, dropout: float = 0.0, seed: int = 0) -> list[float]:
+    """When the detector, never reset, gave each alarm: the end of the frame that completed it, or, where the signal
+    broke off, the moment it concluded that nothing more would come.
+    """
     found: list[float] = []
+    end = None
     for frame in frames(stream, "recording", FRAME_S, dropout, seed):
-        found += [frame.at + len(frame.samples) / frame.rate_hz for _ in detector.on_frame(frame)]
-    return found
+        if end is not None and frame.at - end > SILENT_S:
+            found += _after_silence(detector, end)
+        end = frame.at + len(frame.samples) / frame.rate_hz
+        found += [end for _ in detector.on_frame(frame)]
+    return found if end is None else found + _after_silence(detector, end)
+
+
+def _after_silence(detector: FallDetector, end: float) -> list[float]:
+    detector.on_tick(end)
+    return [end + SILENT_S for _ in detector.on_tick(end + SILENT_S)]
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def _stream(subject: str, trials: list[Trial], joined: bool, seed: int) -> Strea
     at = START
     for i in order:
         trial = trials[i]
-        if joined:
+        if calm:
             source = calm[int(rng.integers(len(calm)))]
             n = round(float(rng.uniform(10.0, 30.0)) * source.rate_hz)
             rest = _repeated(source.acc, n)
@@ -113,6 +114,8 @@ def still_pieces(trials: Sequence[Trial]) -> list[Piece]:
         for start in range(0, len(trial.acc) - n + 1, max(1, n // 2)):
             part = trial.acc[start : start + n]
             spread = float(part.std(axis=0).sum()) + abs(float(np.linalg.norm(part.mean(axis=0))) - 1.0) * 0.2
+            if not math.isfinite(spread):
+                continue
             found.append((spread, number, Piece(0.0, trial.rate_hz, trial.full_scale_g, part)))
     best: dict[int, tuple[float, int, Piece]] = {}
     for entry in found:

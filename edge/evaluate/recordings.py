@@ -96,7 +96,7 @@ def _arrays(npz: Path) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]
     if raw.ndim != 2 or raw.shape[1] != 3 or raw.dtype.kind not in "iuf":
         raise FormatError(f"{npz}: 'acc' must be numbers of shape (N, 3), it is {raw.dtype} {raw.shape}")
     acc = (raw * 0.001).astype(np.float32)
-    typical = float(np.median(np.linalg.norm(acc[:: max(1, len(acc) // 100_000)], axis=1))) if len(acc) else math.nan
+    typical = float(np.nanmedian(np.linalg.norm(acc[:: max(1, len(acc) // 100_000)], axis=1))) if len(acc) else math.nan
     if not 0.3 <= typical <= 3.0:
         raise FormatError(f"{npz}: 'acc' must be in milli-g; its typical magnitude is {1000 * typical:.4g}")
     if stamps is None:
@@ -190,6 +190,8 @@ def _clock(
         # Stamps come in bursts, as radio packets do: only the whole span tells the rate, less what was lost.
         lost = np.flatnonzero(steps > _HOLE_S) if bool((steps >= 0).all()) else np.zeros(0, dtype=np.int64)
         span = float(t[-1]) - float(steps[lost].sum())
+        if bool((steps < 0).any()):
+            span = _true_span(t, span)
         if span <= 0 or n - 1 <= len(lost):
             raise line.error("the time stamps do not advance")
         rate = (n - 1 - len(lost)) / span
@@ -205,9 +207,19 @@ def _clock(
     return rate, holes
 
 
+def _true_span(t: NDArray[np.float64], span: float) -> float:
+    """How long a trial took whose clock stepped back: `span` if the clock had run ahead by as much before, else what
+    the middle of its pieces of half a second says.
+    """
+    rows = max(2, round(len(t) * 0.5 / max(span, 0.5)) if span > 0 else len(t) // 20)
+    rows = min(rows, len(t) - 1)
+    took = float(np.median(t[rows:] - t[:-rows])) * (len(t) - 1) / rows
+    return took if abs(took - span) > 0.03 * took else span
+
+
 def _labelled(line: _Line, trial: Trial, t: NDArray[np.float64] | None) -> Trial:
     """The fall's impact and extent, moved from the trial's own clock to its rows."""
-    magnitude = np.linalg.norm(trial.acc, axis=1)
+    magnitude = np.nan_to_num(np.linalg.norm(trial.acc, axis=1))
 
     def row_of(seconds: float, *, loudest: bool) -> int:
         far = np.abs((np.arange(len(magnitude)) / trial.rate_hz if t is None else t) - seconds)

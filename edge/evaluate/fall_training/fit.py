@@ -1,0 +1,164 @@
+"""Trees fitted on a table of impacts, thresholds set on people they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.detectors.fall import REFRACTORY_S
+from edge.detectors.fall_model import FallModel
+from edge.evaluate.fall_scoring import ONE_ALARM_S
+from edge.evaluate.fall_training.table import FALL, LEFT_OUT, NO_FALL, Table
+from edge.evaluate.report import FormatError
+from edge.readings import Sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the trees are grown with: small ones, many, each split choosing among few figures."""
+
+    trees: int = 300
+    leaves: int = 6
+    rate: float = 0.05
+    least_rows: int = 15
+    l2: float = 3.0
+    share_of_figures: float = 0.2
+
+
+def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
+    """Boosted trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    except ImportError:
+        raise FormatError("training wants the extra [train] (scikit-learn)") from None
+    table = table.rows(table.truth != LEFT_OUT)
+    truth = table.truth == FALL
+    if truth.all() or not truth.any():
+        raise FormatError("training wants falls and other impacts; these recordings have only one of them")
+    fitted = HistGradientBoostingClassifier(
+        max_iter=recipe.trees,
+        learning_rate=recipe.rate,
+        max_leaf_nodes=recipe.leaves,
+        min_samples_leaf=recipe.least_rows,
+        l2_regularization=recipe.l2,
+        max_features=recipe.share_of_figures,
+        early_stopping=False,
+        random_state=seed,
+    ).fit(table.figures.astype(np.float32), truth, sample_weight=table.weight)
+    nodes = [predictors[0].nodes for predictors in fitted._predictors]
+    return _model(nodes, float(fitted._baseline_prediction.ravel()[0]))
+
+
+def _model(trees: Sequence[Any], base: float) -> FallModel:
+    """The nodes of all trees in one row."""
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("feature", "limit", "left", "right", "value")}
+    roots: list[int] = []
+    depth = first = 0
+    for nodes in trees:
+        leaf = nodes["is_leaf"].astype(bool)
+        own = np.arange(len(nodes)) + first
+        parts["feature"].append(np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64))
+        parts["limit"].append(np.where(leaf, 0.0, _not_above(nodes["num_threshold"])).astype(np.float32))
+        parts["left"].append(np.where(leaf, own, nodes["left"].astype(np.int64) + first))
+        parts["right"].append(np.where(leaf, own, nodes["right"].astype(np.int64) + first))
+        parts["value"].append(np.where(leaf, nodes["value"], 0.0).astype(np.float32))
+        roots.append(first)
+        depth = max(depth, int(nodes["depth"].max()))
+        first += len(nodes)
+    arrays = {name: np.concatenate(part) for name, part in parts.items()}
+    return FallModel(
+        feature=arrays["feature"],
+        limit=arrays["limit"],
+        left=arrays["left"],
+        right=arrays["right"],
+        value=arrays["value"],
+        roots=np.array(roots),
+        depth=depth,
+        base=base,
+        thresholds=dict.fromkeys(Sensitivity, 0.0),
+    )
+
+
+def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The largest single-precision number that does not exceed each limit, so that rounding moves nobody across."""
+    single = limits.astype(np.float32)
+    return np.where(single.astype(np.float64) > limits, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def groups(subjects: Iterable[str], size: int, seed: int) -> list[set[str]]:
+    """The subjects in random groups of `size` (the last may be smaller): each is left out in turn."""
+    names = sorted(set(subjects))
+    order = np.random.default_rng([seed, 0x6E0]).permutation(len(names))
+    shuffled = [names[i] for i in order]
+    return [set(shuffled[i : i + size]) for i in range(0, len(names), size)]
+
+
+def unseen(train: Table, test: Table, recipe: Recipe, left_out: Sequence[set[str]], seed: int) -> NDArray[np.float64]:
+    """Scores of the rows of `test`, each by trees that never saw its subject."""
+    scores = np.full(len(test.truth), np.nan)
+    for group in left_out:
+        here = np.isin(test.subject, list(group))
+        if here.any():
+            model = fit(train.rows(~np.isin(train.subject, list(group))), recipe, seed)
+            scores[here] = model.scores(test.figures[here])
+    return scores
+
+
+def false_alarms(table: Table, scores: NDArray[np.float64], threshold: float) -> int:
+    """As fall_scoring counts them, with the detector's own pause after an alarm."""
+    count = 0
+    for stream in np.unique(table.stream):
+        rows = np.flatnonzero((table.stream == stream) & (scores >= threshold))
+        quiet = counted = -np.inf
+        for row in rows[np.argsort(table.alarm_at[rows], kind="stable")]:
+            at = table.alarm_at[row]
+            if at < quiet:
+                continue
+            quiet = at + REFRACTORY_S
+            if table.truth[row] == NO_FALL and at - counted >= ONE_ALARM_S:
+                counted = at
+                count += 1
+    return count
+
+
+def budgeted(table: Table, scores: NDArray[np.float64], most: float) -> float:
+    """The lowest threshold from which on no higher one gives more than `most` false alarms.
+
+    A lower threshold can give fewer by chance, where one alarm hides the next; such a gap is not used.
+    """
+    candidates = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, 800)))
+    for at in range(len(candidates) - 1, -1, -1):
+        if false_alarms(table, scores, float(candidates[at])) > most:
+            return float(candidates[min(at + 1, len(candidates) - 1)])
+    return float(candidates[0])
+
+
+def calibrated(
+    model: FallModel, table: Table, scores: NDArray[np.float64], hours: float, budget: Mapping[Sensitivity, float]
+) -> FallModel:
+    """The model with, for each step, the lowest threshold that keeps to so many false alarms an hour of activities
+    on `scores` of people the trees had not seen; and with confidences fitted on the same (Platt).
+    """
+    thresholds = {step: round(budgeted(table, scores, h * hours), 4) for step, h in budget.items()}
+    used = table.truth != LEFT_OUT
+    return replace(model, thresholds=thresholds, platt=_platt(scores[used], table.truth[used] == FALL))
+
+
+def _platt(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the logistic of the scores (Platt 1999, with his smoothed targets), by Newton's method."""
+    yes, no = int(truth.sum()), int((~truth).sum())
+    target = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))
+    design = np.column_stack((scores, np.ones_like(scores)))
+    weights = np.array([1.0, 0.0])
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -60.0, 60.0)))
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, design.T @ (target - p))
+        weights += step
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return round(float(weights[0]), 4), round(float(weights[1]), 4)

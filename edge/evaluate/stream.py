@@ -1,0 +1,141 @@
+"""`anju-evaluate stream`: a long recording of ordinary life through the fall detector: how often does it cry?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from edge.detectors.base import Detection
+from edge.detectors.fall import FallDetector
+from edge.detectors.fall_model import load_model
+from edge.evaluate.joining import AXES, FRAME_S, START
+from edge.evaluate.report import FormatError, Report
+from edge.evaluate.rows import number, read_rows
+from edge.readings import BodyPosition, Sensitivity, SignalFrame
+
+NAME = "stream"
+HELP = "a long unlabelled recording: fall alarms, and alarms per day of wear"
+
+UNITS: Final = {"g": 1.0, "milli-g": 1000.0, "m/s2": 9.80665}
+"""What gravity measures in each unit a recording may be in."""
+COLUMNS: Final = (("ax", "ay", "az"), ("x", "y", "z"), ("acc_x", "acc_y", "acc_z"))
+NOT_WORN_S: Final = 1800.0
+STILL_G: Final = 0.013
+"""A device that for half an hour moves less than this (standard deviation of each axis; van Hees 2011) is not worn."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The recording, and how it was made."""
+    parser.add_argument("file", type=Path, help=".npz with array 'acc' (N, 3), or .csv with ax,ay,az or x,y,z")
+    parser.add_argument("--rate", type=float, required=True, metavar="HZ", help="samples a second")
+    parser.add_argument("--position", choices=[p.value for p in BodyPosition], required=True)
+    parser.add_argument("--sensitivity", choices=[s.value for s in Sensitivity], default="normal")
+    parser.add_argument("--model", type=Path, help="a file made by train-falls instead of the model that ships")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Raises FormatError for a file or a rate that cannot be used."""
+    if not 12.0 <= options.rate <= 1000.0:
+        raise FormatError(f"--rate {options.rate:g}: 12 to 1000 Hz can be used")
+    raw = _npz(options.file) if options.file.suffix == ".npz" else _csv(options.file)
+    unit = _unit(options.file, raw)
+    try:
+        model = None if options.model is None else load_model(options.model)
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+    position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
+    detector = FallDetector("recording", position, step, model)
+    acc = raw / UNITS[unit]
+    found: list[Detection] = []
+    total = -(-len(acc) // _size(options.rate))
+    for frame in track(_frames(acc, options.rate), "signal", total=total, transient=True):
+        found += detector.on_frame(frame)
+    end = START + len(acc) / options.rate
+    found += [*detector.on_tick(end), *detector.on_tick(end + 60.0)]
+    return _report(options, found, len(acc) / options.rate, worn_s(acc, options.rate), unit, dict(detector.counts))
+
+
+def worn_s(acc: NDArray[np.float64], rate_hz: float) -> float:
+    """Seconds of the recording in which the device was worn, by half hours (the rest at the end by its own)."""
+    size = round(NOT_WORN_S * rate_hz)
+    parts = [acc[i : i + size] for i in range(0, len(acc), size)]
+    return sum(len(p) for p in parts if bool((np.nanstd(p, axis=0) > STILL_G).any())) / rate_hz
+
+
+def _frames(acc: NDArray[np.float64], rate_hz: float) -> Iterator[SignalFrame]:
+    size = _size(rate_hz)
+    scale = float(np.nanmax(np.abs(acc)))
+    for seq, i in enumerate(range(0, len(acc), size)):
+        part = acc[i : i + size].astype(np.float32)
+        yield SignalFrame("recording", seq, START + i / rate_hz, rate_hz, AXES, part, scale)
+
+
+def _size(rate_hz: float) -> int:
+    return max(1, round(FRAME_S * rate_hz))
+
+
+def _unit(path: Path, raw: NDArray[np.float64]) -> str:
+    typical = float(np.nanmedian(np.sqrt((raw**2).sum(axis=1)))) if len(raw) else float("nan")
+    for name, gravity in UNITS.items():
+        if 0.6 <= typical / gravity <= 1.6:
+            return name
+    raise FormatError(f"{path}: the typical magnitude is {typical:.4g}: neither g, milli-g nor m/s2")
+
+
+def _npz(path: Path) -> NDArray[np.float64]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if "acc" not in arrays.files:
+                raise FormatError(f"{path}: no array 'acc' (it has {', '.join(arrays.files) or 'none'})")
+            acc = arrays["acc"]
+    except (ValueError, EOFError, AttributeError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path}: not an NPZ file of plain arrays ({error})") from error
+    if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "iuf":
+        raise FormatError(f"{path}: 'acc' must be numbers of shape (N, 3), it is {acc.dtype} {acc.shape}")
+    result: NDArray[np.float64] = acc.astype(np.float64)
+    return result
+
+
+def _csv(path: Path) -> NDArray[np.float64]:
+    """A missing value is NaN."""
+    rows: list[tuple[float, ...]] = []
+    columns: tuple[str, ...] | None = None
+    for line, row in read_rows(path, ()):
+        if columns is None:
+            columns = next((c for c in COLUMNS if set(c) <= row.keys()), None)
+            if columns is None:
+                raise FormatError(f"{path}: no columns {' or '.join(','.join(c) for c in COLUMNS)}")
+        values = (number(path, line, c, row[c]) for c in columns)
+        rows.append(tuple(np.nan if v is None else v for v in values))
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def _report(
+    options: argparse.Namespace, found: list[Detection], seconds: float, worn: float, unit: str, counts: dict[str, int]
+) -> Report:
+    alarms = [{"at_s": round(d.at - START, 2), "confidence": round(d.confidence, 3)} for d in found]
+    figures = {
+        "position": options.position,
+        "rate_hz": options.rate,
+        "unit": unit,
+        "hours": seconds / 3600,
+        "hours_worn": worn / 3600,
+        "alarms": len(alarms),
+        "alarms_per_day_of_wear": len(alarms) / (worn / 86_400) if worn else None,
+        "at": alarms,
+        "counts": counts,
+    }
+    shown = [(k, v) for k, v in figures.items() if not isinstance(v, dict | list)]
+    rows = [(a["at_s"], a["confidence"]) for a in alarms]
+    return Report(
+        figures,
+        [(str(options.file), ("", ""), [*shown, *counts.items()]), ("Alarms", ("seconds", "confidence"), rows)],
+    )

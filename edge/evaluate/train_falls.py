@@ -1,0 +1,163 @@
+"""`anju-evaluate train-falls`: fit the fall model of a wearing position, and say how good it is on people not seen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from edge.detectors.fall_model import FallModel
+from edge.evaluate.fall_training.fit import Recipe, calibrated, false_alarms, fit, groups, unseen
+from edge.evaluate.fall_training.rivals import compared
+from edge.evaluate.fall_training.table import Table, augmented, found, joined, plain, renamed, supporting
+from edge.evaluate.recordings import Trial, load
+from edge.evaluate.report import FormatError, Report
+from edge.readings import BodyPosition, Sensitivity
+
+NAME = "train-falls"
+HELP = "fit the fall model of a wearing position (wants the extra [train])"
+BUDGETS: dict[BodyPosition, dict[Sensitivity, float]] = {
+    BodyPosition.WAIST: {Sensitivity.LOW: 0.5, Sensitivity.NORMAL: 1.5, Sensitivity.HIGH: 4.0},
+    BodyPosition.WRIST: {Sensitivity.LOW: 3.0, Sensitivity.NORMAL: 7.5, Sensitivity.HIGH: 15.0},
+    BodyPosition.UNKNOWN: {Sensitivity.LOW: 1.5, Sensitivity.NORMAL: 3.5, Sensitivity.HIGH: 8.0},
+}
+"""False alarms an hour of staged activities that each step may cost, on people the trees had not seen."""
+AUGMENTED = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.epilog = (
+        "examples:\n"
+        "  anju-evaluate train-falls --npz waist.npz --index waist_index.csv --position waist --out fall_waist.npz\n"
+        "  anju-evaluate train-falls --npz a.npz --index a.csv --npz b.npz --index b.csv --position unknown --out m.npz"
+    )
+    parser.add_argument("--npz", type=Path, action="append", required=True, help="as of `falls`; may be repeated")
+    parser.add_argument("--index", type=Path, action="append", required=True, help="one for each --npz")
+    parser.add_argument("--position", choices=[p.value for p in BodyPosition], required=True)
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the model file to write")
+    parser.add_argument("--leave-out", type=int, default=3, metavar="N", help="people left out at a time (default 3)")
+    add_support(parser)
+    parser.add_argument("--compare", action="store_true", help="measure other kinds of models too")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Raises FormatError for files that cannot be used, or without scikit-learn."""
+    if len(options.npz) != len(options.index):
+        raise FormatError("as many --index as --npz")
+    if options.leave_out < 1 or options.augmented < 0:
+        raise FormatError("--leave-out is 1 or more, --augmented 0 or more")
+    sets = [load(npz, index) for npz, index in zip(options.npz, options.index, strict=True)]
+    trials = [t for n, own in enumerate(sets) for t in (renamed(own, f"{n}:") if len(sets) > 1 else own)]
+    position = BodyPosition(options.position)
+    table, training = tables(trials, options.augmented, options.seed, support(options))
+    left_out = groups(table.subject, options.leave_out, options.seed)
+    if len(left_out) < 2:
+        raise FormatError(f"leaving out {options.leave_out} people at a time leaves nobody to train on")
+    recipe = Recipe()
+    scores = unseen(training, table, recipe, list(track(left_out, "people left out", transient=True)), options.seed)
+    hours = sum(t.duration_s for t in trials if not t.is_fall) / 3600
+    model = calibrated(fit(training, recipe, options.seed), table, scores, hours, BUDGETS[position])
+    falls = sum(t.is_fall for t in trials)
+    steps = {
+        str(step): {
+            "threshold": threshold,
+            "sensitivity": found(table, scores, threshold) / falls,
+            "false_alarms_per_hour": false_alarms(table, scores, threshold) / hours,
+        }
+        for step, threshold in model.thresholds.items()
+    }
+    figures: dict[str, Any] = {
+        "position": options.position,
+        "subjects": len(set(table.subject.tolist())),
+        "falls": falls,
+        "hours": hours,
+        "impacts": len(table.truth),
+        "training_rows": len(training.truth),
+        "seed": options.seed,
+        "augmented": options.augmented,
+        "support": options.support_npz is not None,
+        "leave_out": options.leave_out,
+        "recipe": asdict(recipe),
+        "steps": steps,
+    }
+    if options.compare:
+        figures["approaches"] = compared(trials, training, table, left_out, BUDGETS[position], options.seed)
+    _with_about(model, figures, sets).save(options.out)
+    return _report(options.out, figures)
+
+
+def add_support(parser: argparse.ArgumentParser) -> None:
+    """Options that `falls --leave-out` shares."""
+    parser.add_argument("--augmented", type=int, default=AUGMENTED, metavar="K", help="passes with imitated sensors")
+    parser.add_argument("--support-npz", type=Path, help="recordings of another position, to steady the trees")
+    parser.add_argument("--support-index", type=Path)
+
+
+def support(options: argparse.Namespace) -> list[Trial]:
+    """The supporting recordings, if any. Raises FormatError."""
+    if (options.support_npz is None) != (options.support_index is None):
+        raise FormatError("--support-npz and --support-index go together")
+    return [] if options.support_npz is None else load(options.support_npz, options.support_index)
+
+
+def tables(trials: Sequence[Trial], passes: int, seed: int, others: Sequence[Trial]) -> tuple[Table, Table]:
+    """The recordings as they are; and these with so many augmented passes and those that support them."""
+    table = plain(trials, seed)
+    more = [augmented(trials, seed + n + 1) for n in track(range(passes), "imitated sensors", transient=True)]
+    if others:
+        more.append(supporting(others, seed))
+    return table, joined([table, *more])
+
+
+def models_without(
+    trials: Sequence[Trial], position: BodyPosition, leave_out: int, passes: int, seed: int, others: Sequence[Trial]
+) -> dict[str, FallModel]:
+    """For each subject a model that has not seen it, and whose thresholds were set on the other groups' scores.
+
+    (Those scores come from trees that may have seen this subject; only the one number per step is set by them.)
+    """
+    table, training = tables(trials, passes, seed, others)
+    left_out = groups(table.subject, leave_out, seed)
+    if len(left_out) < 2:
+        raise FormatError(f"leaving out {leave_out} people at a time leaves nobody to train on")
+    scores = np.full(len(table.truth), np.nan)
+    fitted = []
+    for group in track(left_out, "people left out", transient=True):
+        model = fit(training.rows(~np.isin(training.subject, list(group))), Recipe(), seed)
+        here = np.isin(table.subject, list(group))
+        scores[here] = model.scores(table.figures[here])
+        fitted.append(model)
+    models: dict[str, FallModel] = {}
+    for group, model in zip(left_out, fitted, strict=True):
+        rest = ~np.isin(table.subject, list(group))
+        hours = sum(t.duration_s for t in trials if not t.is_fall and t.subject not in group) / 3600
+        done = calibrated(model, table.rows(rest), scores[rest], hours, BUDGETS[position])
+        models |= dict.fromkeys(group, done)
+    return models
+
+
+def _with_about(model: FallModel, figures: dict[str, Any], sets: Sequence[Sequence[Trial]]) -> FallModel:
+    kept = ("position", "support", "seed", "augmented", "leave_out", "recipe", "steps")
+    people = [len({t.subject for t in own}) for own in sets]
+    model.about.update({k: figures[k] for k in kept} | {"people_by_set": people, "falls": figures["falls"]})
+    return model
+
+
+def _report(out: Path, figures: dict[str, Any]) -> Report:
+    single = [(k, v) for k, v in figures.items() if not isinstance(v, dict)]
+    steps = [(k, *v.values()) for k, v in figures["steps"].items()]
+    report = Report(figures, [(str(out), ("", ""), [*single, ("bytes", out.stat().st_size)])])
+    report.tables.append(("On people not seen", ("step", "threshold", "sensitivity", "false alarms/h"), steps))
+    if approaches := figures.get("approaches"):
+        header = (
+            "approach",
+            *(f"sensitivity at {per_hour} false alarms/h" for per_hour in next(iter(approaches.values()))),
+        )
+        report.tables.append(("Approaches", header, [(k, *v.values()) for k, v in approaches.items()]))
+    return report

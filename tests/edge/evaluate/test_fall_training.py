@@ -1,0 +1,128 @@
+"""`anju-evaluate train-falls`, `falls --leave-out` and `stream` on people made here."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.detectors.fall_features import NAMES
+from edge.detectors.fall_model import load_model, model_for
+from edge.evaluate.cli import main
+from edge.readings import BodyPosition, Sensitivity
+from tests.edge.detectors import fall_physics as physics
+
+_PEOPLE = 4
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options of a set of four people, each with four falls and four activities, all a little different."""
+    folder = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(1)
+    parts, rows, start = [], [], 0
+    for person in range(_PEOPLE):
+        for n in range(8):
+            if n < 4:
+                signal, impact = physics.fall(peak=float(rng.uniform(3, 7)))
+                peak = f"{impact:.2f}"
+            else:
+                signal, peak = (
+                    (physics.jumping, physics.sitting_down, physics.walking_on, physics.lying_down)[n - 4](),
+                    "",
+                )
+            signal = signal + rng.normal(0, 0.02, signal.shape)
+            parts.append(signal)
+            rows.append((f"{person}-{n}", f"P{person}", f"A{n}", int(n < 4), start, len(signal), 50.0, peak))
+            start += len(signal)
+    np.savez(folder / "set.npz", acc=np.round(np.concatenate(parts) * 1000).astype(np.int16))
+    with (folder / "set.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("trial", "subject", "activity", "is_fall", "acc_off", "acc_n", "acc_fs_est", "peak_t_s"))
+        writer.writerows(rows)
+    return ["--npz", str(folder / "set.npz"), "--index", str(folder / "set.csv"), "--position", "waist"]
+
+
+def test_training_is_repeatable(people: list[str], tmp_path: Path) -> None:
+    """The same seed gives the same bytes; the model keeps its thresholds, its recipe and its scores in the file."""
+    for name in ("a", "b"):
+        command = ["train-falls", *people, "--out", str(tmp_path / f"{name}.npz"), "--leave-out", "1"]
+        assert main([*command, "--augmented", "1", "--json", str(tmp_path / f"{name}.json")]) == 0
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert (figures["subjects"], figures["falls"]) == (_PEOPLE, 16)
+    assert figures["steps"]["normal"]["sensitivity"] == 1.0
+    model = load_model(tmp_path / "a.npz")
+    assert model.thresholds[Sensitivity.NORMAL] == figures["steps"]["normal"]["threshold"]
+    assert model.about["seed"] == 0
+    command = ["falls", *people, "--join", "--model", str(tmp_path / "a.npz"), "--json", str(tmp_path / "f.json")]
+    assert main(command) == 0
+    assert json.loads((tmp_path / "f.json").read_text())["sensitivity"] == 1.0
+
+
+def test_people_left_out_are_judged_by_others(people: list[str], tmp_path: Path) -> None:
+    """With --leave-out everybody is scored once, on the full stream."""
+    out = tmp_path / "out.json"
+    command = ["falls", *people, "--join", "--leave-out", "2", "--augmented", "0", "--json", str(out)]
+    assert main(command) == 0
+    figures = json.loads(out.read_text())
+    assert (figures["subjects"], figures["falls"]) == (_PEOPLE, 16)
+    assert figures["sensitivity"] >= 0.9
+    assert 3.0 < figures["latency_median_s"] < 4.0
+
+
+def test_nobody_left_to_train_on(people: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Leaving out everybody at once is refused."""
+    assert main(["train-falls", *people, "--out", str(tmp_path / "m"), "--leave-out", "9", "--augmented", "0"]) == 2
+    assert "leaves nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no model at all"])
+def test_a_file_that_is_no_model(
+    people: list[str], tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused by name."""
+    (tmp_path / "m.npz").write_bytes(content)
+    assert main(["falls", *people, "--model", str(tmp_path / "m.npz")]) == 2
+    assert "m.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("position", list(BodyPosition))
+def test_what_ships(position: BodyPosition) -> None:
+    """Every position has a model of less than a megabyte, which says how it was made; no impacts give no scores."""
+    path = Path("edge/detectors/models") / f"fall_{position}.npz"
+    model = model_for(position)
+    assert path.stat().st_size < 1_000_000
+    assert {"seed", "recipe", "augmented", "steps"} <= model.about.keys()
+    assert model.scores(np.zeros((0, len(NAMES)))).shape == (0,)
+    assert 0.0 <= model.confidence(-1e9) < 0.5 < model.confidence(1e9) <= 1.0
+
+
+@pytest.mark.parametrize(("unit", "name"), [(1.0, "x.npz"), (1000.0, "x.npz"), (9.80665, "x.csv"), (1.0, "x.csv")])
+def test_a_long_recording(tmp_path: Path, unit: float, name: str) -> None:
+    """A fall in an unlabelled recording is one alarm at its moment, in any unit; lying in a drawer is no wear."""
+    fall, impact = physics.fall()
+    drawer = np.tile([0.0, 0.0, 1.0], (50 * 3600, 1)) if name == "x.npz" else np.zeros((0, 3))
+    acc = np.concatenate((fall, physics.walking(50, 30), drawer)) * unit
+    file = tmp_path / name
+    if name == "x.npz":
+        np.savez(file, acc=acc)
+    else:
+        np.savetxt(file, acc, delimiter=",", header="x,y,z", comments="", fmt="%.4f")
+    out = tmp_path / "out.json"
+    assert main(["stream", str(file), "--rate", "50", "--position", "waist", "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert [a["at_s"] for a in figures["at"]] == pytest.approx([impact], abs=0.1)
+    assert figures["hours"] == pytest.approx(len(acc) / 50 / 3600)
+    assert figures["hours_worn"] < 0.6
+    assert figures["alarms_per_day_of_wear"] == pytest.approx(24 / figures["hours_worn"])
+
+
+def test_a_recording_in_no_known_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused, not scored."""
+    np.savez(tmp_path / "x.npz", acc=np.ones((100, 3)) * 300)
+    assert main(["stream", str(tmp_path / "x.npz"), "--rate", "50", "--position", "wrist"]) == 2
+    assert "neither g" in capsys.readouterr().err
