@@ -83,7 +83,7 @@ class Body:
         peak = rng.uniform(4.2, 6.5)
         impact = np.array(_FLOOR) * np.array([[0.45], [1.0], [0.55], [0.3]]) * peak + rng.normal(0, 0.15, (4, 3))
         settle = int(0.8 * RATE_HZ)
-        fading = np.exp(-np.arange(settle) / 8.0)[:, None]
+        fading = np.exp(-np.arange(settle) / 16.0)[:, None]  # recorded falls settle in a third of a second
         rolling = np.array(_FLOOR) + fading * rng.normal(0, 0.7, (settle, 3))
         self._gravity = np.array(_FLOOR)
         self.on_floor = True

@@ -1,7 +1,8 @@
 """Falls from the acceleration of one wearable: an impact, what came before, and what follows.
 
 Theory of operation. ImpactFinder hands on every impact with the three seconds before and after it; `features` measures
-them; the position's model scores them; a score at the threshold of the resident's sensitivity is a fall. Getting up
+them; the position's model scores them; a score at the threshold of the resident's sensitivity is a fall. Where the
+position is unknown every model is asked, and one that says so is enough. Getting up
 again within those three seconds lowers the score, so such an impact is withdrawn before anybody hears of it. A device
 that falls silent after an impact is judged by what it had sent (`on_tick`).
 """
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from edge.detectors.base import Detection
 from edge.detectors.fall_features import NAMES, RATE_HZ, features
 from edge.detectors.fall_impacts import AXES, Impact, ImpactFinder
-from edge.detectors.fall_model import FallModel, model_for
+from edge.detectors.fall_model import FallModel, models_for
 from edge.readings import BodyPosition, Sensitivity, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Excerpt, Priority
 
@@ -45,8 +46,8 @@ class FallDetector:
     ) -> None:
         self._device = device
         self._position = position
-        self.model = model_for(position) if model is None else model
-        self._threshold = self.model.thresholds[sensitivity]
+        self.models = models_for(position) if model is None else (model,)
+        self._sensitivity = sensitivity
         self._finder = ImpactFinder()
         self._quiet_until = 0
         self._silent_since: float | None = None
@@ -95,14 +96,14 @@ class FallDetector:
 
     def _judge(self, impact: Impact) -> Detection | None:
         figures = features(impact.rows, impact.row)
-        score = self.model.score(figures)
-        if score < self._threshold:
+        sure = [m.confidence(s) for m in self.models if (s := m.score(figures)) >= m.thresholds[self._sensitivity]]
+        if not sure:
             return None
         if impact.index < self._quiet_until:
             self.counts["quiet"] += 1
             return None
         self._quiet_until = impact.index + round(REFRACTORY_S * RATE_HZ)
-        return self._detection(impact, self.model.confidence(score), dict(zip(NAMES, figures, strict=True)))
+        return self._detection(impact, max(sure), dict(zip(NAMES, figures, strict=True)))
 
     def _detection(self, impact: Impact, confidence: float, figures: dict[str, float]) -> Detection:
         numbers = {

@@ -111,8 +111,14 @@ def load_model(path: Path) -> FallModel:
     )
 
 
+def models_for(position: BodyPosition) -> tuple[FallModel, ...]:
+    """The model that ships for a wearing position; all of them where it is unknown."""
+    if position is BodyPosition.UNKNOWN:
+        return tuple(_shipped(p) for p in BodyPosition if p is not BodyPosition.UNKNOWN)
+    return (_shipped(position),)
+
+
 @cache
-def model_for(position: BodyPosition) -> FallModel:
-    """The model that ships for a wearing position."""
+def _shipped(position: BodyPosition) -> FallModel:
     with as_file(files("edge.detectors") / MODELS / f"fall_{position}.npz") as path:
         return load_model(path)

@@ -15,10 +15,11 @@ from edge.detectors.fall import SILENT_S, FallDetector
 from edge.detectors.fall_model import FallModel, load_model
 from edge.evaluate.degrade import parse
 from edge.evaluate.fall_scoring import Outcome, score, wilson
+from edge.evaluate.fall_training.leaving_out import load as load_folds
 from edge.evaluate.joining import FRAME_S, Stream, frames, streams
 from edge.evaluate.recordings import Trial, load
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.train_falls import add_support, models_without, support
+from edge.evaluate.train_falls import BUDGETS, add_support, models_without
 from edge.readings import BodyPosition, Sensitivity
 
 NAME = "falls"
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train on all but N people, score those, and so on until everybody was left out (wants the extra [train])",
     )
+    model.add_argument("--folds", type=Path, metavar="FOLDER", help="the same, with models that train-falls kept there")
     add_support(parser)
 
 
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> Report:
     wanted = [s.strip() for s in options.subjects.split(",") if s.strip()] if options.subjects else None
     trials = load(options.npz, options.index, wanted, options.rate)
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
-    models = _models(options, trials, position)
+    models = _models(options, trials)
     parts = streams([worse.apply(t) for t in trials], joined=options.join, seed=options.seed)
     outcomes = []
     for stream in track(parts, "subjects", transient=True):
@@ -69,10 +71,17 @@ def run(options: argparse.Namespace) -> Report:
     return report(outcomes)
 
 
-def _models(options: argparse.Namespace, trials: Sequence[Trial], position: BodyPosition) -> dict[str, FallModel]:
+def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
     """The model each subject is judged by, where it is not the one that ships."""
     if options.leave_out is not None:
-        return models_without(trials, position, options.leave_out, options.augmented, options.seed, support(options))
+        if options.position not in BUDGETS:
+            raise FormatError(f"--leave-out: there is no model of its own for {options.position}")
+        return models_without(options, trials)
+    if options.folds is not None:
+        models = load_folds(options.folds)
+        if missing := {t.subject for t in trials} - models.keys():
+            raise FormatError(f"{options.folds}: no model that leaves out {', '.join(sorted(missing))}")
+        return models
     if options.model is None:
         return {}
     try:

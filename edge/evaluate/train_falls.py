@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.progress import track
 
 from edge.detectors.fall_model import FallModel
-from edge.evaluate.fall_training.fit import Recipe, calibrated, false_alarms, fit, groups, unseen
+from edge.evaluate.fall_training.fit import Recipe, calibrated, false_alarms, fit
+from edge.evaluate.fall_training.leaving_out import hours_of, leave_out, save
 from edge.evaluate.fall_training.rivals import compared
 from edge.evaluate.fall_training.table import Table, augmented, found, joined, plain, renamed, supporting
 from edge.evaluate.recordings import Trial, load
@@ -24,7 +24,6 @@ HELP = "fit the fall model of a wearing position (wants the extra [train])"
 BUDGETS: dict[BodyPosition, dict[Sensitivity, float]] = {
     BodyPosition.WAIST: {Sensitivity.LOW: 0.5, Sensitivity.NORMAL: 1.5, Sensitivity.HIGH: 4.0},
     BodyPosition.WRIST: {Sensitivity.LOW: 3.0, Sensitivity.NORMAL: 7.5, Sensitivity.HIGH: 15.0},
-    BodyPosition.UNKNOWN: {Sensitivity.LOW: 1.5, Sensitivity.NORMAL: 3.5, Sensitivity.HIGH: 8.0},
 }
 """False alarms an hour of staged activities that each step may cost, on people the trees had not seen."""
 AUGMENTED = 4
@@ -35,14 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  anju-evaluate train-falls --npz waist.npz --index waist_index.csv --position waist --out fall_waist.npz\n"
-        "  anju-evaluate train-falls --npz a.npz --index a.csv --npz b.npz --index b.csv --position unknown --out m.npz"
+        "  anju-evaluate train-falls --npz wrist.npz --index wrist_index.csv --position wrist --out fall_wrist.npz"
+        " --support-npz waist.npz --support-index waist_index.csv --folds models_of_people_left_out"
     )
     parser.add_argument("--npz", type=Path, action="append", required=True, help="as of `falls`; may be repeated")
     parser.add_argument("--index", type=Path, action="append", required=True, help="one for each --npz")
-    parser.add_argument("--position", choices=[p.value for p in BodyPosition], required=True)
+    parser.add_argument("--position", choices=[p.value for p in BUDGETS], required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the model file to write")
     parser.add_argument("--leave-out", type=int, default=3, metavar="N", help="people left out at a time (default 3)")
     add_support(parser)
+    parser.add_argument("--folds", type=Path, metavar="FOLDER", help="keep the models of people left out, for `falls`")
     parser.add_argument("--compare", action="store_true", help="measure other kinds of models too")
 
 
@@ -56,12 +57,10 @@ def run(options: argparse.Namespace) -> Report:
     trials = [t for n, own in enumerate(sets) for t in (renamed(own, f"{n}:") if len(sets) > 1 else own)]
     position = BodyPosition(options.position)
     table, training = tables(trials, options.augmented, options.seed, support(options))
-    left_out = groups(table.subject, options.leave_out, options.seed)
-    if len(left_out) < 2:
-        raise FormatError(f"leaving out {options.leave_out} people at a time leaves nobody to train on")
-    recipe = Recipe()
-    scores = unseen(training, table, recipe, list(track(left_out, "people left out", transient=True)), options.seed)
-    hours = sum(t.duration_s for t in trials if not t.is_fall) / 3600
+    without = leave_out(trials, table, training, options.leave_out, BUDGETS[position], options.seed)
+    if options.folds is not None:
+        save(without.models, options.folds)
+    recipe, scores, hours = Recipe(), without.scores, hours_of(trials)
     model = calibrated(fit(training, recipe, options.seed), table, scores, hours, BUDGETS[position])
     falls = sum(t.is_fall for t in trials)
     steps = {
@@ -87,7 +86,7 @@ def run(options: argparse.Namespace) -> Report:
         "steps": steps,
     }
     if options.compare:
-        figures["approaches"] = compared(trials, training, table, left_out, BUDGETS[position], options.seed)
+        figures["approaches"] = compared(trials, training, table, without.groups, BUDGETS[position], options.seed)
     _with_about(model, figures, sets).save(options.out)
     return _report(options.out, figures)
 
@@ -97,6 +96,13 @@ def add_support(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--augmented", type=int, default=AUGMENTED, metavar="K", help="passes with imitated sensors")
     parser.add_argument("--support-npz", type=Path, help="recordings of another position, to steady the trees")
     parser.add_argument("--support-index", type=Path)
+
+
+def models_without(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
+    """For each subject a model that has not seen it (`falls --leave-out`). Raises FormatError."""
+    table, training = tables(trials, options.augmented, options.seed, support(options))
+    budget = BUDGETS[BodyPosition(options.position)]
+    return leave_out(trials, table, training, options.leave_out, budget, options.seed).models
 
 
 def support(options: argparse.Namespace) -> list[Trial]:
@@ -113,33 +119,6 @@ def tables(trials: Sequence[Trial], passes: int, seed: int, others: Sequence[Tri
     if others:
         more.append(supporting(others, seed))
     return table, joined([table, *more])
-
-
-def models_without(
-    trials: Sequence[Trial], position: BodyPosition, leave_out: int, passes: int, seed: int, others: Sequence[Trial]
-) -> dict[str, FallModel]:
-    """For each subject a model that has not seen it, and whose thresholds were set on the other groups' scores.
-
-    (Those scores come from trees that may have seen this subject; only the one number per step is set by them.)
-    """
-    table, training = tables(trials, passes, seed, others)
-    left_out = groups(table.subject, leave_out, seed)
-    if len(left_out) < 2:
-        raise FormatError(f"leaving out {leave_out} people at a time leaves nobody to train on")
-    scores = np.full(len(table.truth), np.nan)
-    fitted = []
-    for group in track(left_out, "people left out", transient=True):
-        model = fit(training.rows(~np.isin(training.subject, list(group))), Recipe(), seed)
-        here = np.isin(table.subject, list(group))
-        scores[here] = model.scores(table.figures[here])
-        fitted.append(model)
-    models: dict[str, FallModel] = {}
-    for group, model in zip(left_out, fitted, strict=True):
-        rest = ~np.isin(table.subject, list(group))
-        hours = sum(t.duration_s for t in trials if not t.is_fall and t.subject not in group) / 3600
-        done = calibrated(model, table.rows(rest), scores[rest], hours, BUDGETS[position])
-        models |= dict.fromkeys(group, done)
-    return models
 
 
 def _with_about(model: FallModel, figures: dict[str, Any], sets: Sequence[Sequence[Trial]]) -> FallModel:

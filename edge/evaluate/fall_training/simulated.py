@@ -37,18 +37,20 @@ def _trial(name: str, acc: Signal, impact_s: float | None) -> Trial:
 
 
 def _faint(rng: np.random.Generator) -> tuple[Signal, float]:
-    """From standing, sitting or walking: the weight fades while the body topples, one impact, at most small bounces."""
+    """From rest or walking, perhaps a stumble: the weight fades while the body topples, one impact, small bounces."""
     up = _unit(rng.normal(size=3))
     down = _tilted(up, float(rng.uniform(50, 130)), rng)
     before = _living(up, rng.uniform(3, 6), rng, steps=float(rng.choice([0.0, 0.0, 0.25])))
-    n = _rows(rng.uniform(0.3, 0.9))
-    share = np.linspace(0, 1, n)[:, None] ** rng.uniform(1, 2)
+    stumble = _living(up, rng.uniform(0.1, 0.8), rng, steps=float(rng.uniform(0, 0.4)))
+    n = _rows(rng.uniform(0.3, 1.2))
+    share = np.linspace(0, 1, n)[:, None] ** rng.uniform(0.4, 2)
     weight = 1 - (1 - rng.uniform(0.1, 0.7)) * np.linspace(0, 1, n)[:, None] ** rng.uniform(0.5, 1.5)
     path = up * (1 - share) + down * share
     topple = path / np.linalg.norm(path, axis=1, keepdims=True) * weight + rng.normal(0, rng.uniform(0.01, 0.1), (n, 3))
     struck = _unit(down + rng.normal(0, 0.4, 3))
     hit = _blows(struck, float(rng.uniform(2.5, 9)), rng, bounces=int(rng.integers(0, 3)), width=(0.03, 0.12))
     after = _living(down, rng.uniform(6, 10), rng, settle=float(rng.choice([0.0, 0.1, 0.4])))
+    before = np.concatenate((before, stumble))
     start = len(before) + len(topple)
     peak = start + int(np.argmax(np.linalg.norm(hit, axis=1)))
     return np.concatenate((before, topple, hit, after)), peak / RATE_HZ

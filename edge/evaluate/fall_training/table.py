@@ -25,7 +25,7 @@ NO_FALL, FALL, LEFT_OUT = 0, 1, 2
 SIMULATED_SHARE = 20
 """One simulated fall (and one that is none) to so many recorded trials."""
 
-SIMULATED_WEIGHT = 0.3
+SIMULATED_WEIGHT = 1.0
 SUPPORT_WEIGHT = 0.1
 """What an impact of simulated or of supporting recordings weighs in training."""
 
@@ -122,7 +122,7 @@ def _truth(falls: Sequence[Placed], at: float, alarm_at: float) -> tuple[int, in
 def supporting(trials: Sequence[Trial], seed: int) -> Table:
     """Recordings of another position or device, which steady the trees but must not rule them."""
     others = renamed(trials, "support:")
-    table = joined([plain(others, seed), augmented(others, seed)])
+    table = plain(others, seed)
     return replace(table, weight=table.weight * SUPPORT_WEIGHT)
 
 

@@ -17,12 +17,12 @@ from edge.evaluate.recordings import load
 
 
 def _fall(rate: float) -> NDArray[np.float64]:
-    """Standing, half a second of free fall, an impact of 6 g, lying."""
+    """Standing, half a second of falling, an impact of 6 g, lying; a body, so never quite still nor weightless."""
     t = np.arange(0, 14, 1 / rate)
     acc = np.where((t < 6)[:, None], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0])
-    acc[(t >= 5.5) & (t < 6)] *= 0.1
+    acc[(t >= 5.5) & (t < 6)] *= 0.4
     acc[(t >= 6) & (t < 6.1)] *= 6.0
-    return acc
+    return np.asarray(acc + np.random.default_rng(1).normal(0, 0.02, acc.shape))
 
 
 def _write(folder: Path, rate: float = 50.0, **columns: str) -> tuple[Path, Path]:
