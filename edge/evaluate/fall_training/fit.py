@@ -33,13 +33,14 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     """Boosted trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
     except ImportError:
         raise FormatError("training wants the extra [train] (scikit-learn)") from None
     table = table.rows(table.truth != LEFT_OUT)
     truth = table.truth == FALL
     if truth.all() or not truth.any():
         raise FormatError("training wants falls and other impacts; these recordings have only one of them")
-    fitted = HistGradientBoostingClassifier(
+    trees = HistGradientBoostingClassifier(
         max_iter=recipe.trees,
         learning_rate=recipe.rate,
         max_leaf_nodes=recipe.leaves,
@@ -48,7 +49,9 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
         max_features=recipe.share_of_figures,
         early_stopping=False,
         random_state=seed,
-    ).fit(table.figures.astype(np.float32), truth, sample_weight=table.weight)
+    )
+    with threadpool_limits(1):  # threads that wait for each other on a busy machine take ten times as long
+        fitted = trees.fit(table.figures.astype(np.float32), truth, sample_weight=table.weight)
     nodes = [predictors[0].nodes for predictors in fitted._predictors]
     return _model(nodes, float(fitted._baseline_prediction.ravel()[0]))
 
