@@ -9,7 +9,7 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ WATCHED_S = 36 * 3600.0
 """A stop not noticed within this time is missed."""
 LEFT_S = 600.0
 """A silence of at least this between two events of outside doors is taken for an absence."""
+CLOCK_NIGHT = frozenset({23, 0, 1, 2, 3, 4, 5, 6})
+CURVE = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 Detector = RoutineDetector
 Stops = list[tuple[float, float | None]]
@@ -64,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--residents", type=int, default=1, help="how many live there")
     parser.add_argument("--pets", action="store_true", help="motion alone is no sign of a person")
     parser.add_argument("--budget", type=float, default=1.0, help="false alarms allowed per 30 days (default 1)")
+    parser.add_argument(
+        "--curve", action="store_true", help="the same for budgets from 1 to 15: delay against false alarms"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -83,7 +88,41 @@ def run(options: argparse.Namespace) -> Report:
     found, stops = _second_half(home, profile, middle, [m for m, away in moments if not away], quiet=options.quiet)
     figures = _figures(found, stops, (last - middle) / 86_400.0, (last - first) / 86_400.0, zone, home, middle)
     figures["moments_away"] = sum(away for _, away in moments)
+    figures |= _floor(home, [m for m, away in moments if not away], zone)
+    if options.curve:
+        figures["curve"] = [_point(home, profile, budget, middle, moments, quiet=options.quiet) for budget in CURVE]
     return Report(figures, _tables(figures))
+
+
+def _floor(home: Home, moments: Sequence[float], zone: tzinfo) -> dict[str, Any]:
+    """How soon the stops could be noticed at best: a detector that never cries while somebody is well cannot alarm
+    before the moment at which this home would have been heard again.
+    """
+    times = [r.at for r in home.readings]
+    waits = [(m, times[i] - m) for m in moments if (i := bisect.bisect_right(times, m)) < len(times)]
+    hours = [(datetime.fromtimestamp(m, UTC).astimezone(zone).hour, wait) for m, wait in waits]
+    return {
+        "floor_median_h_awake": _median_h([wait for hour, wait in hours if hour not in CLOCK_NIGHT]),
+        "floor_median_h_night": _median_h([wait for hour, wait in hours if hour in CLOCK_NIGHT]),
+    }
+
+
+def _point(
+    home: Home,
+    profile: RoutineProfile,
+    budget: float,
+    middle: float,
+    moments: Sequence[tuple[float, bool]],
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Delay and false alarms at another budget."""
+    other = replace(profile, false_alarms_per_30_days=budget)
+    found, stops = _second_half(home, other, middle, [m for m, away in moments if not away], quiet=quiet)
+    days = (home.readings[-1].at - middle) / 86_400.0
+    figures = _figures(found, stops, days, days, profile.zone, home, middle)
+    kept = ("false_alarms", "false_alarms_per_30_days", "median_detection_h_awake", "median_detection_h_night")
+    return {"budget": budget} | {name: figures[name] for name in kept}
 
 
 def _detectors(home: Home, profile: RoutineProfile) -> tuple[Detector, ...]:
@@ -154,7 +193,6 @@ def _figures(
     found: Sequence[Detection], stops: Stops, days: float, whole: float, zone: tzinfo, home: Home, middle: float
 ) -> dict[str, Any]:
     alarms = [d for d in found if _is_alarm(d)]
-    clock_night = {23, 0, 1, 2, 3, 4, 5, 6}
     own_night = night_hours(home, middle, zone)
     hours = [(datetime.fromtimestamp(m, UTC).astimezone(zone).hour, t) for m, t in stops]
     return {
@@ -167,8 +205,8 @@ def _figures(
         "notices_by_reason": dict(sorted(Counter(d.reason for d in found if not _is_alarm(d)).items())),
         "injected": len(stops),
         "detected_share": sum(t is not None for _, t in stops) / len(stops) if stops else None,
-        "median_detection_h_awake": _median_h([t for h, t in hours if h not in clock_night]),
-        "median_detection_h_night": _median_h([t for h, t in hours if h in clock_night]),
+        "median_detection_h_awake": _median_h([t for h, t in hours if h not in CLOCK_NIGHT]),
+        "median_detection_h_night": _median_h([t for h, t in hours if h in CLOCK_NIGHT]),
         "median_detection_h_awake_own_hours": _median_h([t for h, t in hours if h not in own_night]),
         "median_detection_h_night_own_hours": _median_h([t for h, t in hours if h in own_night]),
         "own_night_hours": sorted(own_night),
@@ -195,8 +233,12 @@ def _tables(figures: dict[str, Any]) -> list[tuple[str, Sequence[str], Sequence[
         (kind, reason, n) for kind in ("false_alarms", "notices") for reason, n in figures[f"{kind}_by_reason"].items()
     ]
     hours = [(h, f["injected"], f["detected"], f["median_detection_h"]) for h, f in figures["by_hour"].items()]
-    return [
+    curve = [tuple(point.values()) for point in figures.get("curve", [])]
+    tables: list[tuple[str, Sequence[str], Sequence[Sequence[object]]]] = [
         ("Inactivity", ("figure", "value"), plain),
         ("Raised without cause", ("kind", "reason", "times"), reasons),
         ("Stops by hour of day", ("hour", "injected", "detected", "median h"), hours),
     ]
+    if curve:
+        tables.append(("By budget", ("budget", "false alarms", "per 30 days", "awake h", "night h"), curve))
+    return tables

@@ -74,7 +74,7 @@ def test_a_file_of_another_format_is_refused_with_its_line(tmp_path: Path, text:
 def evaluated(path: Path) -> dict[str, object]:
     """The figures of one home with 30 stops, seed 7."""
     options = {"events": path, "inject_collapse": 30, "seed": 7, "zone": "Asia/Shanghai", "residents": 1}
-    options |= {"pets": False, "budget": 1.0, "quiet": True}
+    options |= {"pets": False, "budget": 1.0, "quiet": True, "curve": False}
     return routine.run(argparse.Namespace(**options)).figures
 
 
@@ -86,3 +86,7 @@ def test_recorded_homes_stay_within_their_budget(recordings: Path, home: str) ->
     share = figures["detected_share"]
     assert isinstance(share, float)
     assert share > 0.9
+    floor, median = figures["floor_median_h_night"], figures["median_detection_h_night"]
+    assert isinstance(floor, float)
+    assert isinstance(median, float)
+    assert 0 < floor <= median
