@@ -111,6 +111,7 @@ class AnsweringCloud:
         """Leave."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = None  # the cycle would keep the client's sockets until a collection that warns
 
 
 def ask_status(data: Path) -> Any:
