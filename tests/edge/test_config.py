@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from edge import cli
+from edge.config import GatewayConfig
 
 _GOOD = '[gateway]\nid = "gw-1"\n[cloud_broker]\nhost = "broker"\n'
 
@@ -58,3 +64,31 @@ def test_time_zones_without_those_of_the_system(tmp_path: Path) -> None:
     done = subprocess.run(command, env={"PYTHONTZPATH": ""}, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "\ntzdata==" in Path("locks/edge.txt").read_text(encoding="utf-8")
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    """All keys of a section and of the sections below it."""
+    for name, known in model.model_fields.items():
+        yield name
+        nested = [known.annotation, *get_args(known.annotation)]
+        for kind in {inner for outer in nested for inner in (outer, *get_args(outer))}:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _keys(kind)
+
+
+def test_every_key_is_documented() -> None:
+    """docs/gateway.md names each key of the configuration."""
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", Path("docs/gateway.md").read_text("utf-8")))))
+    assert set(_keys(GatewayConfig)) - named == set()
+
+
+def test_the_unit_keeps_its_score() -> None:
+    """What the documentation says of the unit's exposure is what systemd says."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze on this machine")
+    unit = "deploy/systemd/anju-gateway.service"
+    done = subprocess.run(
+        [program, "security", "--offline=true", "--threshold=20", unit], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
