@@ -24,6 +24,7 @@ ROLES = (
     ("lat", DeviceRole.GPS),
     ("humidity", DeviceRole.CLIMATE),
     ("temperature", DeviceRole.CLIMATE),
+    ("button", DeviceRole.BUTTON),
 )
 """Metric offered → role to suggest, the most telling first. What offers none of these is listed, not guessed."""
 

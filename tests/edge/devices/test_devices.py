@@ -30,7 +30,7 @@ role = "contact"
 source = "zigbee2mqtt"
 address = "0x01"
 """
-_BRIDGE = [
+_BRIDGE: list[dict[str, object]] = [
     {
         "ieee_address": address,
         "friendly_name": name,
@@ -44,6 +44,16 @@ _BRIDGE = [
         ("0x03", "lamp", "LED1", "brightness"),
     )
 ]
+_SOS = {"type": "enum", "property": "action", "values": ["emergency"]}
+_BRIDGE.append(
+    {
+        "ieee_address": "0x04",
+        "friendly_name": "sos",
+        "type": "EndDevice",
+        "power_source": "Battery",
+        "definition": {"vendor": "TuYa", "model": "TS0215A_sos", "exposes": [_SOS]},
+    }
+)
 
 
 def test_discover_writes_a_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,9 +71,10 @@ def test_discover_writes_a_draft(tmp_path: Path, capsys: pytest.CaptureFixture[s
         listed = capsys.readouterr().out
         assert main(["devices", "--config", str(path), "--discover", "--seconds", "1"]) == 0
         written = capsys.readouterr().out
-    assert [line.split()[0] for line in listed.splitlines()] == ["hall-door", "unknown", "unknown"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["hall-door", "unknown", "unknown", "unknown"]
     path.write_text(path.read_text() + written)
-    (_, added) = load(path).devices
+    (_, added, button) = load(path).devices
+    assert (button.role, button.address) == ("button", "0x04")
     assert (added.role, added.source, added.address) == ("motion", "zigbee2mqtt", "0x02")
     assert '# address = "0x03"' in written
 
