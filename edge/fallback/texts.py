@@ -21,9 +21,9 @@ KINDS: dict[AlarmKind, dict[Lang, str]] = {
     _K.GAS: {"zh": "燃气泄漏", "en": "gas leak"},
     _K.CO: {"zh": "一氧化碳", "en": "CO"},
     _K.FLOOD: {"zh": "漏水", "en": "water leak"},
-    _K.HEAT: {"zh": "室内过热", "en": "too hot indoors"},
-    _K.COLD: {"zh": "室内过冷", "en": "too cold indoors"},
-    _K.STOVE: {"zh": "灶火无人", "en": "stove unattended"},
+    _K.HEAT: {"zh": "室内过热", "en": "home too hot"},
+    _K.COLD: {"zh": "室内过冷", "en": "home too cold"},
+    _K.STOVE: {"zh": "灶火无人", "en": "stove left on"},
     _K.TECHNICAL: {"zh": "测试", "en": "test"},
 }
 """The only technical alarm that is ever told is a test: faults ring nobody."""
