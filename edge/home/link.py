@@ -38,7 +38,7 @@ SOS would wait behind.
 """
 _SPEECH_LIMIT = 100
 _BETWEEN_TRIES_S = 3.0
-_READ_AT_ONCE = 32
+_READ_AT_ONCE = 128
 
 
 class HomeLink:
