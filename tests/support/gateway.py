@@ -70,6 +70,8 @@ class AnsweringCloud:
 
     def __init__(self, port: int, *, answers: bool = True) -> None:
         self.answers = answers
+        self.pace: float | None = None
+        """Back-log batches a second it asks for."""
         self.alarms: list[tuple[float, AlarmEvent]] = []
         self.batches: list[tuple[float, TelemetryBatch]] = []
         self.statuses: list[Status] = []
@@ -97,7 +99,9 @@ class AnsweringCloud:
 
     def _acknowledge(self, client: mqtt.Client, ranges: AckRanges) -> None:
         if self.answers:
-            client.publish(down(GATEWAY, Down.ACK), encode(Ack(v=1, at=time.time(), ranges=[ranges])), 0)
+            client.publish(
+                down(GATEWAY, Down.ACK), encode(Ack(v=1, at=time.time(), ranges=[ranges], pace=self.pace)), 0
+            )
 
     def command(self, command: Command) -> None:
         """Send a command."""
