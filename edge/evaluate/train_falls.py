@@ -22,7 +22,7 @@ from edge.readings import BodyPosition, Sensitivity
 NAME = "train-falls"
 HELP = "fit the fall model of a wearing position (wants the extra [train])"
 BUDGETS: dict[BodyPosition, dict[Sensitivity, float]] = {
-    BodyPosition.WAIST: {Sensitivity.LOW: 0.5, Sensitivity.NORMAL: 1.5, Sensitivity.HIGH: 4.0},
+    BodyPosition.WAIST: {Sensitivity.LOW: 0.25, Sensitivity.NORMAL: 0.4, Sensitivity.HIGH: 2.0},
     BodyPosition.WRIST: {Sensitivity.LOW: 3.0, Sensitivity.NORMAL: 7.5, Sensitivity.HIGH: 15.0},
 }
 """False alarms an hour of staged activities that each step may cost, on people the trees had not seen."""

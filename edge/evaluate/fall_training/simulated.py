@@ -24,7 +24,7 @@ def trials(n: int, rng: np.random.Generator) -> list[Trial]:
     for number in range(n):
         acc, impact = _faint(rng)
         made.append(_trial(f"faint-{number}", acc, impact))
-        other = (_knock, _drop, _landing)[number % 3]
+        other = (_knock, _landing, _knock, _landing, _drop)[number % 5]
         made.append(_trial(f"{other.__name__[1:]}-{number}", other(rng), None))
     return made
 
@@ -43,10 +43,10 @@ def _faint(rng: np.random.Generator) -> tuple[Signal, float]:
     before = _living(up, rng.uniform(3, 6), rng, steps=float(rng.choice([0.0, 0.0, 0.25])))
     stumble = _living(up, rng.uniform(0.1, 0.8), rng, steps=float(rng.uniform(0, 0.4)))
     n = _rows(rng.uniform(0.3, 1.2))
-    share = np.linspace(0, 1, n)[:, None] ** rng.uniform(0.4, 2)
-    weight = 1 - (1 - rng.uniform(0.1, 0.7)) * np.linspace(0, 1, n)[:, None] ** rng.uniform(0.5, 1.5)
+    share = np.linspace(0, 1, n)[:, None] ** rng.choice([0.5, 1.0, 2.0, 8.0])
+    weight = 1 - (1 - rng.uniform(0.02, 0.7)) * np.linspace(0, 1, n)[:, None] ** rng.choice([0.05, 0.5, 1.0, 1.5])
     path = up * (1 - share) + down * share
-    topple = path / np.linalg.norm(path, axis=1, keepdims=True) * weight + rng.normal(0, rng.uniform(0.01, 0.1), (n, 3))
+    topple = path / np.linalg.norm(path, axis=1, keepdims=True) * weight + rng.normal(0, rng.uniform(0, 0.1), (n, 3))
     struck = _unit(down + rng.normal(0, 0.4, 3))
     hit = _blows(struck, float(rng.uniform(2.5, 9)), rng, bounces=int(rng.integers(0, 3)), width=(0.03, 0.12))
     after = _living(down, rng.uniform(6, 10), rng, settle=float(rng.choice([0.0, 0.1, 0.4])))
@@ -104,8 +104,8 @@ def _living(
     """A body at rest, breathing; or walking with steps of so many g; or settling from a movement of `settle` g."""
     n = _rows(seconds)
     t = np.arange(n)[:, None] / RATE_HZ
-    acc = np.tile(posture, (n, 1)) + rng.normal(0, rng.uniform(0.004, 0.015), (n, 3))
-    acc += 0.006 * np.sin(2 * np.pi * 0.27 * t + rng.uniform(0, 6)) * _unit(rng.normal(size=3))
+    acc = np.tile(posture, (n, 1)) + rng.normal(0, rng.uniform(0, 0.03), (n, 3))
+    acc += rng.uniform(0, 0.01) * np.sin(2 * np.pi * 0.27 * t + rng.uniform(0, 6)) * _unit(rng.normal(size=3))
     acc += steps * np.sin(2 * np.pi * 1.8 * t) * posture
     return acc + np.exp(-t / rng.uniform(0.1, 0.6)) * rng.normal(0, settle, (n, 3))
 
