@@ -114,7 +114,7 @@ class Pipeline:
         """Now, and the base it was made with; None: its stamps are final."""
         known = self._clock.known()  # asked first: the time may come between the two
         now = self._clock.now()
-        return now, None if known else now.wall - now.mono
+        return now, None if known else self._clock.base()
 
     def _clock_trusted(self, now: Instant, base: float | None) -> bool:
         """Whether a device's stamp can be judged by our clock: once the time is known, or where the installer says
@@ -278,7 +278,9 @@ class Pipeline:
 
     async def _close_with_memory(self, stored: Drained | None) -> int:
         """The last batches: what is left on flash and what is still in memory, which so is written once, not twice."""
-        readings, self._readings = self._readings, []
+        # One that came meanwhile, stamped before the time was known, goes by flash the next time.
+        readings = [held for held in self._readings if held[1] is None]
+        self._readings = [held for held in self._readings if held[1] is not None]
         stored = stored or Drained(0, ())
         done = made = 0
         try:

@@ -11,6 +11,7 @@ from edge.app import Gateway, wire
 from edge.clock import KeptClock
 from edge.clock.timeline import Observed
 from edge.config import GatewayConfig
+from edge.spool.store import Drained
 from protocols.senml import resolve
 from protocols.wire import Clock, Lane, TelemetryBatch, decode_telemetry
 
@@ -135,3 +136,24 @@ async def test_the_time_may_come_at_any_moment(gateway: Gateway, machine: Machin
             gateway.clock.known()
         await gateway.pipeline.close_batches()
     assert {r.at for batch in _batches(gateway) for r in resolve(batch.records, NOW)} == {NOW}
+
+
+async def test_what_comes_while_batches_close_is_moved_as_well(gateway: Gateway, machine: Machine) -> None:
+    """A reading of the unknown time that arrives between two writes of closing waits for the next time."""
+    await _reading(gateway, 61)
+    payload = b'[{"bn":"oxi/","n":"heart_rate","u":"beat/min","v":62}]'
+    await gateway.pipeline.take("home/v1/oxi/senml", payload)
+    late = list(gateway.pipeline._readings)
+    gateway.pipeline._readings.clear()
+    drain = gateway.spool.drain
+
+    def drain_while_it_comes(limit: int) -> Drained | None:
+        gateway.pipeline._readings.extend(late)
+        late.clear()
+        machine.wall, machine.synced = NOW, True
+        return drain(limit)
+
+    gateway.spool.drain = drain_while_it_comes  # type: ignore[method-assign]
+    await gateway.pipeline.close_batches()
+    await gateway.pipeline.close_batches()
+    assert [r.at for batch in _batches(gateway) for r in resolve(batch.records, NOW)] == [NOW, NOW]
