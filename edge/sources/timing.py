@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from protocols.errors import ProtocolError, Reason
@@ -16,8 +17,10 @@ class TimeLimits:
 
 
 def check_time(at: float, arrival: float, limits: TimeLimits, where: str) -> None:
-    """Raise ProtocolError (IN_FUTURE, TOO_OLD) unless `at` is plausible for something that arrived at `arrival`."""
+    """Raise ProtocolError (MALFORMED, IN_FUTURE, TOO_OLD) unless `at` is plausible for something that arrived at `arrival`."""
     ahead = at - arrival
+    if math.isnan(ahead):
+        raise ProtocolError(Reason.MALFORMED, where, "is not a number")
     if ahead > limits.max_future_s:
         raise ProtocolError(
             Reason.IN_FUTURE, where, f"lies {ahead:.0f} s in the future, at most {limits.max_future_s:.0f}"

@@ -24,21 +24,24 @@ _SURVIVE = ("climate", "contact", "departure", "geofence", "radar", "stove", "wa
 
 
 def _wrong(rng: random.Random, at: float, *, stamps: bool) -> Reading:
-    """A value that no sound sensor says: not finite, of a wrong type, or in another unit."""
+    """A value that no sound sensor says: not finite, of a wrong type, or in another unit.
+
+    Its stamp is as far off as sources let through (edge/sources/timing.py).
+    """
     metric = rng.choice(sorted(METRICS))
     wrong: list[Value] = [math.nan, math.inf, -math.inf, 1e300, -1e300]
     kind = METRICS[metric].type
     wrong += [True, "98.6"] if kind is Type.NUMBER else [1.0, "on"] if kind is Type.FLAG else [True]
-    at = rng.choice([at, math.nan, at - 1e7, at + 1e7]) if stamps else at
+    at = rng.choice([at, at - 86_000.0, at + 299.0]) if stamps else at
     return Reading(rng.choice(DEVICES).id, metric, at, rng.choice(wrong))
 
 
-@pytest.mark.parametrize("stamps", [False, True], ids=["all detectors", "wrong stamps, too"])
+@pytest.mark.parametrize("stamps", [False, True], ids=["wrong values", "wrong stamps, too"])
 @pytest.mark.parametrize("seed", range(3))
 def test_bad_input_and_clock_steps_never_alarm(seed: int, stamps: bool) -> None:
     """A quiet home in which every third value is wrong, hours are missing and the clock steps."""
     rng, noise = random.Random(seed), np.random.default_rng(seed)
-    hosted = Detectors(_listed()) if stamps else detectors()
+    hosted = detectors()
     now, found = _NIGHT - 11 * 3600, []
     for i in range(300):
         now += rng.choice([1.0] * 40 + [1800.0, -1800.0, 86_400.0, -86_400.0])
