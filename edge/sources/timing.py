@@ -17,7 +17,10 @@ class TimeLimits:
 
 
 def check_time(at: float, arrival: float, limits: TimeLimits, where: str) -> None:
-    """Raise ProtocolError (MALFORMED, IN_FUTURE, TOO_OLD) unless `at` is plausible for something that arrived at `arrival`."""
+    """Return if `at` is plausible for something that arrived at `arrival`.
+
+    Raises ProtocolError (MALFORMED, IN_FUTURE, TOO_OLD).
+    """
     ahead = at - arrival
     if math.isnan(ahead):
         raise ProtocolError(Reason.MALFORMED, where, "is not a number")
