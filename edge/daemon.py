@@ -22,6 +22,7 @@ from edge.footprint import settle_down
 from edge.remote import STATE_NAME, RemoteConfig
 from edge.spool.store import SpoolError
 from edge.watchdog import PartStoppedError, Systemd
+from edge.wiring import Gateway, wire
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         configure_logs(self._config.log_level)
-        gateway = app.wire(self._config, self.remote, self._clock)
+        gateway = wire(self._config, self.remote, self._clock)
         settle_down()
         while True:
             self.remote.restarted()
@@ -113,15 +114,15 @@ class Daemon:
             self._halt.clear()
             gateway = self._rewire()
 
-    def _rewire(self) -> app.Gateway:
+    def _rewire(self) -> Gateway:
         old, new = self._config, self._next
         configure_logs(new.log_level)
         try:
-            gateway = app.wire(new, self.remote, self._clock)
+            gateway = wire(new, self.remote, self._clock)
         except (ConfigError, SpoolError) as error:
             log.critical("reload_failed", error=str(error))
             configure_logs(old.log_level)
-            return app.wire(old, self.remote, self._clock)
+            return wire(old, self.remote, self._clock)
         self._config = new
         log.info("reloaded", remote=self.remote.describe()["version"])
         return gateway

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.app import Gateway, run, wire
+from edge.app import run
 from edge.clock import EARLIEST_PLAUSIBLE, KeptClock
 from edge.clock.kept import write_last_known
 from edge.clock.timeline import Observed
 from edge.config import GatewayConfig
 from edge.spool.store import Drained
 from edge.watchdog import PartStoppedError, Systemd
+from edge.wiring import Gateway, wire
 from protocols.senml import resolve
 from protocols.wire import AlarmKind, AlarmState, Clock, Lane, StatusKind, decode_alarm, decode_telemetry
 from tests.faults import power

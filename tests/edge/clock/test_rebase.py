@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.app import Gateway, wire
 from edge.clock import KeptClock
 from edge.clock.timeline import Observed
 from edge.config import GatewayConfig
 from edge.spool.store import Drained
+from edge.wiring import Gateway, wire
 from protocols.senml import resolve
 from protocols.wire import Clock, Lane, TelemetryBatch, decode_telemetry
 
