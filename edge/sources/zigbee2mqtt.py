@@ -228,15 +228,16 @@ def _offers(exposes: object, depth: int) -> frozenset[str]:
             found |= {m for m, table in words.STATES[name].items() if any(_known(v, table) for v in known)}
         elif name in words.METRICS and (name not in words.ONLY_FLAGS or one.get("type") == "binary"):
             found.add(words.METRICS[name])
-        if name == "action" and isinstance(values, list) and any(_is_press(value) for value in values[:200]):
+        if name == "action" and isinstance(values, list) and any(_calls_for_help(value) for value in values[:200]):
             found.add("button")
         found |= _offers(one.get("features"), depth + 1)
     return frozenset(found)
 
 
-def _is_press(action: object) -> bool:
-    """Whether an action means something on a button of the home."""
-    return isinstance(action, str) and press(_ANY_BUTTON, action, 0.0) is not None
+def _calls_for_help(action: object) -> bool:
+    """Whether an action is an emergency button's; a wall switch has presses too and must not come to cancel alarms."""
+    found = press(_ANY_BUTTON, action, 0.0) if isinstance(action, str) else None
+    return found is not None and found.metric == "sos"
 
 
 def _state_word(payload: bytes, where: str) -> str:

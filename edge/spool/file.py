@@ -63,7 +63,7 @@ class SpoolFile:
             self.db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch_sum', ?)", (str(sums.of_text(self.epoch)),))
             self.size = int(self._one("SELECT coalesce(sum(length(body)), 0) FROM messages"))
             self._check_numbers()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.db.close()
             raise spool_error(path, error) from error
         except SpoolCorrupt:
@@ -79,7 +79,8 @@ class SpoolFile:
             " OR last < (SELECT coalesce(max(seq), 0) FROM messages WHERE messages.lane = sequences.lane)"
         )
         lanes = self._one("SELECT count(*) FROM messages WHERE lane NOT IN (SELECT lane FROM sequences)")
-        if wrong or lanes:
+        known = ", ".join(f"'{lane}'" for lane in Lane)
+        if wrong or lanes or self._one(f"SELECT count(*) FROM sequences WHERE lane NOT IN ({known})"):
             raise damaged(self.path, "the last number of a lane")
 
     @contextmanager
@@ -99,7 +100,7 @@ class SpoolFile:
         """Whatever the database says becomes a SpoolError that names the file."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise spool_error(self.path, error) from error
 
     def meta(self, key: str) -> str | None:
@@ -285,7 +286,7 @@ class SpoolFile:
         """Whether SQLite finds the whole file consistent; reads all of it."""
         try:
             return bool(self.db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return False
 
     def _one(self, statement: str, *values: object) -> float:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from edge.spool.errors import SpoolError, spool_error
+from edge.spool.errors import SpoolError, damaged, spool_error
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (
@@ -49,18 +49,32 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(STEPS) and _tables(db) == _newest_tables():
+            raise damaged(path, "the version of the tables")
         if version > len(STEPS):
             raise SpoolError(f"{path}: written by a newer version ({version}); update this gateway")
         if version < len(STEPS):
             migrate(db, version)
             sync_folder(path.parent)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         db.close()
         raise spool_error(path, error) from error
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    return db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+
+
+def _newest_tables() -> list[tuple[str, str]]:
+    template = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(template, 0)
+    tables = _tables(template)
+    template.close()
+    return tables
 
 
 def migrate(db: sqlite3.Connection, version: int) -> None:

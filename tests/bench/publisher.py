@@ -41,9 +41,10 @@ def publish_all(port: int, messages: Iterable[tuple[bytes, bytes]], at_once: int
             if len(packets) == at_once:
                 link.sendall(b"".join(packets))
                 packets.clear()
-        finished.set()
-        link.sendall(b"".join(packets) + encode_publish(b"anju/bench/end", b"", sent % 65_535 + 1))
+        end = encode_publish(b"anju/bench/end", b"", sent % 65_535 + 1)
         sent += 1
+        finished.set()  # only now: with one fewer the listener could leave before the last acknowledgement
+        link.sendall(b"".join(packets) + end)
         done.wait(60)
         listener.join(60)
         link.sendall(b"\xe0\x00")

@@ -197,5 +197,5 @@ class SpoolMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+SpoolMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
 TestSpoolMachine = SpoolMachine.TestCase
