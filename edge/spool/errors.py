@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
-_CORRUPT, _NOTADB, _FULL, _IOERR = 11, 26, 13, 10
+_CORRUPT, _NOTADB, _FULL, _IOERR, _READONLY = 11, 26, 13, 10, 8
 """Primary result codes of SQLite."""
 _DAMAGED_SCHEMA = ("no such", "unsupported file format", "duplicate column", "table ", "Could not decode")
 """How what SQLite says begins where the description of the tables, or a text, is not what was written; it has no code
@@ -27,6 +28,8 @@ class SpoolCorrupt(SpoolError):  # noqa: N818
 def spool_error(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> SpoolError:
     """The domain's error for one of SQLite or the operating system; names the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == _READONLY and os.access(path, os.W_OK):  # it is the file's own first page that says so
+        return SpoolCorrupt(f"{path}: {error}")
     if code in (_CORRUPT, _NOTADB) or isinstance(error, UnicodeDecodeError) or str(error).startswith(_DAMAGED_SCHEMA):
         return SpoolCorrupt(f"{path}: {error}")
     return (SpoolFull if code in (_FULL, _IOERR) else SpoolError)(f"{path}: {error}")

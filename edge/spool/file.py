@@ -58,6 +58,8 @@ class SpoolFile:
         self.path = path
         self.db = connect(path)
         try:
+            if self.meta("epoch") is None and self._holds_anything():
+                raise damaged(path, "the epoch")
             self.db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(8),))
             self.epoch = str(self.meta("epoch"))
             self.db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch_sum', ?)", (str(sums.of_text(self.epoch)),))
@@ -69,6 +71,10 @@ class SpoolFile:
         except SpoolCorrupt:
             self.db.close()
             raise
+
+    def _holds_anything(self) -> bool:
+        tables = ("sequences", "messages", "readings", "open_alarms", "seen_commands", "shed")
+        return any(self._one(f"SELECT EXISTS (SELECT 1 FROM {table})") for table in tables)
 
     def _check_numbers(self) -> None:
         """A number given out again, or an epoch that the cloud never heard of, would lose messages without a word."""
@@ -184,7 +190,7 @@ class SpoolFile:
         return None if row is None else self._sound_body(lane, seq, *row)
 
     def _sound_body(self, lane: str, key: int | str, body: bytes, found: int | None) -> bytes:
-        if found is not None and found != sums.of_body(lane, key, body):
+        if not isinstance(body, bytes) or (found is not None and found != sums.of_body(lane, key, body)):
             raise damaged(self.path, f"{lane} {key}")
         return bytes(body)
 
@@ -300,7 +306,7 @@ def waiting_reading(row: Sequence[Any]) -> Waiting | None:
     value: Value
     try:
         value = bool(stored) if kind == "bool" else str(stored) if kind == "str" else float(stored)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     if found is not None and found != sums.of_reading(device, metric, at, value, run, base):
         return None

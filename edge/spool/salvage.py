@@ -34,7 +34,7 @@ class Wreck:
         last = max(last, (highest[0][0] or 0) if highest else 0)
         statement = f"SELECT seq, body, {self._sum('messages')} FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
         for seq, body, found_sum in self._halves(f"{statement} ORDER BY seq", (lane,), 1, max(1, int(last))):
-            if found_sum is None or found_sum == sums.of_body(lane, seq, body):
+            if isinstance(body, bytes) and found_sum in (None, sums.of_body(lane, seq, body)):
                 yield seq, body
             else:
                 self.unreadable += 1
@@ -56,7 +56,11 @@ class Wreck:
         if rows is None:
             self.unreadable += 1
             return []
-        good = [(i, body) for i, body, found in rows if found is None or found == sums.of_body("open", i, body)]
+        good = [
+            (i, body)
+            for i, body, found in rows
+            if isinstance(body, bytes) and found in (None, sums.of_body("open", i, body))
+        ]
         self.unreadable += len(rows) - len(good)
         return good
 

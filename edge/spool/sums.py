@@ -7,8 +7,10 @@ import zlib
 from protocols.metrics import Value
 
 
-def of_body(lane: str, key: int | str, body: bytes) -> int:
-    """Of a message in its place, or of an open alarm under its id."""
+def of_body(lane: str, key: int | str, body: bytes | object) -> int:
+    """Of a message in its place, or of an open alarm under its id; -1, which is no sum, of what is no message."""
+    if not isinstance(body, bytes):
+        return -1  # a flipped bit can make SQLite take it for a text or a number
     return zlib.crc32(body, zlib.crc32(f"{lane} {key} ".encode()))
 
 

@@ -126,7 +126,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.spool.close()
         body = bytearray(self.path.read_bytes())
         for _ in range(rnd.choice((1, 4, 60))):
-            body[rnd.randrange(len(body))] ^= 1 << rnd.randrange(8)
+            # A share of the file, not an offset: its length is not the same in every run.
+            body[int(rnd.random() * len(body))] ^= 1 << rnd.randrange(8)
         self.path.write_bytes(body)
         self.spool = Spool(self.path, _LIMIT, reserve_bytes=4096)
         numbers = set(self.alarms.values())
@@ -197,5 +198,6 @@ class SpoolMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+# The same examples every time, so that it says something of a change; without `derandomize` it explores.
+SpoolMachine.TestCase.settings = settings(derandomize=True, max_examples=40, stateful_step_count=25, deadline=None)
 TestSpoolMachine = SpoolMachine.TestCase
