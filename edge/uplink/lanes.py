@@ -7,8 +7,9 @@ from protocols.wire import Ack, Lane, SeqRange
 
 ORDER = (Lane.ALARM, Lane.LIVE, Lane.BACKLOG)
 READ_AHEAD = 64
-_LONGEST_RESEND = 8
-"""Telemetry that stays unanswered is sent again after 15, 30, 60, 120, 120 … s; alarms always after 15."""
+_LONGEST_RESEND = 2
+"""Telemetry that stays unanswered is sent again after 15, 30, 30 … s; alarms always after 15. Longer would keep a cloud
+that is back waiting: of a lane only one message is in flight by then."""
 
 
 class Lanes:

@@ -34,7 +34,7 @@ _SUBSCRIBE_AT_ONCE = 200
 _NEVER = -2
 _STAMP_MS = 256
 _FIRST_CONNECT_S = 15.0
-_LONGEST_RESEND = 8
+_LONGEST_RESEND = 2
 _BACKLOG_START_S = 20.0
 """After an outage homes begin with their back-log at random moments within so long, one batch each."""
 ALARM, LIVE, BACKLOG = 0, 1, 2
@@ -280,7 +280,7 @@ class Fleet:
         self._publish(home, home.alarm_topic, home.alarms[seq])
 
     def _resend(self, home: FleetHome, lane: int, now: float) -> None:
-        """Send what was not answered again, the second time after twice as long, up to eight times."""
+        """Send what was not answered again, from the second time on after twice as long."""
         while home.has_room(lane) and (lost := home.next_lost(lane)) is not None:
             seq, times = lost
             longer = self.options.resend_s * min(_LONGEST_RESEND, 2**times) * self._rng.uniform(0.8, 1.2)

@@ -54,4 +54,4 @@ def test_alarms_are_sent_again_at_the_same_interval() -> None:
     lanes.offer(Lane.LIVE, [1])
     sent = {lane: [now for now in range(100) if _send_all(lanes, lane, float(now))] for lane in (Lane.ALARM, Lane.LIVE)}
     assert sent[Lane.ALARM] == list(range(0, 100, 10))
-    assert sent[Lane.LIVE] == [0, 10, 30, 70]
+    assert sent[Lane.LIVE] == [0, 10, 30, 50, 70, 90]
