@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,6 +26,7 @@ from edge.pipeline import Pipeline
 from edge.provisioning.renewal import CREDENTIALS, Renewal
 from edge.readings import Device, DeviceRole
 from edge.remote import RemoteConfig
+from edge.sources.base import Seen
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
 from edge.supervision.host import look
@@ -103,15 +104,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
         sources=sources,
-        supervisor=Supervisor(
-            devices,
-            sources.seen,
-            lambda: look(config.gateway.data_dir),
-            lambda: home.connected,
-            rng,
-            clock.now(),
-            fallback.faults,
-        ),
+        supervisor=_supervisor(config, devices, sources.seen, lambda: home.connected, rng, clock, fallback),
         detectors=detectors,
         alarms=alarms,
         spool=spool,
@@ -126,17 +119,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     )
     config_version = remote.version if remote is not None else _no_version
     own_health = health.Health(devices, spool, executor, pipeline, clock, config.gateway.data_dir, config_version)
-    home = HomeLink(
-        config.home_broker,
-        config.gateway.id,
-        _outputs(config),
-        config.gateway.lang,
-        rng,
-        _take_answers(config, alarms, pipeline, clock),
-        beating(pulses, "home", clock, pipeline.commit),
-        _group_commit_s(config),
-        lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
-    )
+    home = _home(config, alarms, pipeline, clock, rng, pulses)
     uplink = Uplink(
         broker=config.cloud_broker,
         config=config.uplink,
@@ -159,6 +142,35 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, _renewal(config, clock, rng),
         own_health, pulses, clock, remote, config_version, detectors,
     )  # fmt: skip
+
+
+def _supervisor(
+    config: GatewayConfig,
+    devices: tuple[Device, ...],
+    seen: Callable[[], Iterable[Seen]],
+    connected: Callable[[], bool],
+    rng: random.Random,
+    clock: Clock,
+    fallback: Family,
+) -> Supervisor:
+    folder = config.gateway.data_dir
+    return Supervisor(devices, seen, lambda: look(folder), connected, rng, clock.now(), fallback.faults)
+
+
+def _home(
+    config: GatewayConfig, alarms: Alarms, pipeline: Pipeline, clock: Clock, rng: random.Random, pulses: Pulses
+) -> HomeLink:
+    return HomeLink(
+        config.home_broker,
+        config.gateway.id,
+        _outputs(config),
+        config.gateway.lang,
+        rng,
+        _take_answers(config, alarms, pipeline, clock),
+        beating(pulses, "home", clock, pipeline.commit),
+        _group_commit_s(config),
+        lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
+    )
 
 
 def _detectors(config: GatewayConfig, devices: tuple[Device, ...]) -> Detectors:
