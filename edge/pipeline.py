@@ -24,7 +24,7 @@ from edge.sources.dispatch import Sources
 from edge.spool.store import Drained, Spool, SpooledReading, SpoolError
 from edge.stopwatch import Stopwatch
 from edge.supervision.supervisor import Supervisor
-from edge.tasks import in_thread
+from edge.tasks import in_thread, to_its_end
 from protocols.errors import ProtocolError
 from protocols.wire import AlarmState, Lane
 from protocols.wire import Clock as ClockState
@@ -214,6 +214,9 @@ class Pipeline:
 
     async def commit(self) -> bool:
         """Put the readings taken so far on flash; False if that failed (they stay, and nothing is acknowledged)."""
+        return await to_its_end(self._commit_alone())
+
+    async def _commit_alone(self) -> bool:
         async with self._writing:
             return await self._commit()
 
@@ -241,11 +244,15 @@ class Pipeline:
         log.critical("readings_not_stored", waiting=len(self._readings), error=str(error))
 
     async def close_batches(self) -> int:
-        """Turn all readings into batches; returns how many.
+        """Turn all readings into batches; returns how many. Cancelled, it does so before it ends: what it has taken
+        out of memory may have been acknowledged already.
 
         While the time is not known they wait for it on flash, at most `wait_for_time_s`; then their stamps are moved,
         once, and are final in the batch before anything of it is sent.
         """
+        return await to_its_end(self._close_and_wake())
+
+    async def _close_and_wake(self) -> int:
         made = 0
         async with self._writing:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
@@ -23,6 +24,18 @@ async def in_thread(executor: Executor, call: Callable[P, T], *args: P.args, **k
     """Run `call` on the executor's thread and let it finish even if the waiting task is cancelled."""
     loop = asyncio.get_running_loop()
     return await asyncio.shield(loop.run_in_executor(executor, lambda: call(*args, **kwargs)))
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for `work`; cancelled meanwhile, wait all the same, and let the cancellation follow when it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
 
 
 async def until_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:

@@ -21,7 +21,7 @@ from edge.alarms.outputs import Message, Output, messages
 from edge.config import HomeBroker, read_secret
 from edge.home.intake import Intake
 from edge.phrases import Lang
-from edge.tasks import Backoff, until_first_ends
+from edge.tasks import Backoff, to_its_end, until_first_ends
 
 log = structlog.get_logger()
 
@@ -123,11 +123,15 @@ class HomeLink:
             self.connected = True
             backoff.succeeded()
             log.info("home_broker_connected", host=config.host, port=config.port)
-            await until_first_ends(
-                self._listen(client),
-                self._acknowledge(client),
-                self._speak(client),
-            )
+            try:
+                await until_first_ends(
+                    self._listen(client),
+                    self._acknowledge(client),
+                    self._speak(client),
+                )
+            finally:
+                # A reload or a stop: what is on flash need not be delivered again.
+                await self._commit_group(client)
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         """Subscribe to what is wanted and not subscribed yet: devices announce topics while we listen."""
@@ -138,30 +142,34 @@ class HomeLink:
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            payload = message.payload if isinstance(message.payload, bytes) else b""
-            waits = await self._take(str(message.topic), payload, bool(message.retain))
-            if message.qos > 0 and not waits:
-                client._client.ack(message.mid, message.qos)
-            elif message.qos > 0:
-                self._unacknowledged.append((message.mid, message.qos))
-                if len(self._unacknowledged) >= _COMMIT_EARLY:
-                    self._many.set()
+            # Half a message taken would be taken again whole after the next connection.
+            await to_its_end(self._take_one(client, message))
             if self._filters() != self._subscribed:
                 await self._subscribe(client)
 
+    async def _take_one(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+        payload = message.payload if isinstance(message.payload, bytes) else b""
+        waits = await self._take(str(message.topic), payload, bool(message.retain))
+        if message.qos > 0 and not waits:
+            client._client.ack(message.mid, message.qos)
+        elif message.qos > 0:
+            self._unacknowledged.append((message.mid, message.qos))
+            if len(self._unacknowledged) >= _COMMIT_EARLY:
+                self._many.set()
+
     async def _acknowledge(self, client: aiomqtt.Client) -> None:
-        try:
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._group_commit_s):
-                        await self._many.wait()
-                if not await self._commit_group(client):
-                    await asyncio.sleep(self._group_commit_s)  # a disk that takes nothing is not asked more often
-        finally:
-            # A reload or a stop: what is on flash need not be delivered again.
-            await self._commit_group(client)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._group_commit_s):
+                    await self._many.wait()
+            if not await self._commit_group(client):
+                await asyncio.sleep(self._group_commit_s)  # a disk that takes nothing is not asked more often
 
     async def _commit_group(self, client: aiomqtt.Client) -> bool:
+        """Commit and acknowledge what waited when it began; cancelled, it does both before it ends."""
+        return await to_its_end(self._commit_and_acknowledge(client))
+
+    async def _commit_and_acknowledge(self, client: aiomqtt.Client) -> bool:
         self._many.clear()
         taken, self._unacknowledged = self._unacknowledged, []
         if not await self._commit():

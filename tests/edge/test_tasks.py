@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.tasks import end_all, until_first_ends
+from edge.tasks import end_all, to_its_end, until_first_ends
 
 
 async def _deaf(times: int) -> None:
@@ -45,3 +45,34 @@ async def test_the_first_error_ends_the_others() -> None:
     with pytest.raises(OSError, match="broken"):
         await until_first_ends(fails(), runs())
     assert ended.is_set()
+
+
+async def test_work_comes_to_its_end_in_spite_of_cancellations() -> None:
+    """And only then the task that waited for it is cancelled."""
+    may_end = asyncio.Event()
+    done: list[str] = []
+
+    async def work() -> None:
+        await may_end.wait()
+        done.append("work")
+
+    task = asyncio.create_task(to_its_end(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    may_end.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert done == ["work"]
+
+
+async def test_work_that_fails_tells_its_error() -> None:
+    """As if it had been awaited."""
+
+    async def fails() -> None:
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        await to_its_end(fails())

@@ -1,0 +1,135 @@
+"""A home link that is ended while a group commit runs: what reaches flash is acknowledged, and not delivered again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.config import HomeBroker
+from edge.home.link import HomeLink
+from tests.support.mosquitto import mosquitto
+
+_FILTER = "home/v1/+/senml"
+
+
+class _Flash:
+    """Takes messages and commits them, each as slowly as told."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.subscribed = asyncio.Event()
+        self.may_take = asyncio.Event()
+        self.may_commit = asyncio.Event()
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
+
+    async def take(self, _topic: str, payload: bytes, _retained: bool) -> bool:
+        self.begun.put_nowait("take")
+        await self.may_take.wait()
+        self.taken.append(payload)
+        return True
+
+    async def commit(self) -> bool:
+        if self.taken:
+            self.begun.put_nowait("commit")
+            await self.may_commit.wait()
+        return True
+
+    def link(self, port: int) -> HomeLink:
+        return HomeLink(
+            HomeBroker(host="127.0.0.1", port=port),
+            "gw-1",
+            (),
+            "en",
+            random.Random(1),
+            self.take,
+            self.commit,
+            0.05,
+            lambda: frozenset({_FILTER}),
+        )
+
+
+async def _holds(condition: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+async def _running(link: HomeLink) -> asyncio.Task[None]:
+    task = asyncio.create_task(link.run())
+    await _holds(lambda: link.connected)
+    return task
+
+
+async def _send(port: int, *payloads: bytes) -> None:
+    def send() -> None:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        for payload in payloads:
+            client.publish("home/v1/plain/senml", payload, qos=1).wait_for_publish(10)
+        client.disconnect()
+        client.loop_stop()
+
+    await asyncio.to_thread(send)
+
+
+async def _end(task: asyncio.Task[None], last: asyncio.Event) -> None:
+    """Cancel as a reload does; the work in hand may go on only some time later."""
+    task.cancel()
+    await asyncio.sleep(0.1)
+    assert not task.done()
+    last.set()
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
+
+
+async def _next_session(port: int) -> list[bytes]:
+    """What the broker still has for the gateway, before a marker."""
+    flash = _Flash()
+    flash.may_take.set()
+    flash.may_commit.set()
+    task = await _running(flash.link(port))
+    await _send(port, b"marker")
+    await _holds(lambda: b"marker" in flash.taken)
+    task.cancel()
+    await asyncio.wait([task])
+    return flash.taken
+
+
+async def _until(flash: _Flash, step: str) -> None:
+    async with asyncio.timeout(10):
+        while await flash.begun.get() != step:
+            pass
+
+
+async def test_ended_during_a_group_commit() -> None:
+    """The commit comes to its end, and its messages are acknowledged."""
+    with mosquitto() as port:
+        flash = _Flash()
+        flash.may_take.set()
+        task = await _running(flash.link(port))
+        await _send(port, b"one", b"two")
+        await _until(flash, "commit")
+        await _holds(lambda: len(flash.taken) == 2)  # the second may come while the commit of the first runs
+        await _end(task, flash.may_commit)
+        assert flash.taken == [b"one", b"two"]
+        assert await _next_session(port) == [b"marker"]
+
+
+async def test_ended_while_a_message_is_taken() -> None:
+    """The message is taken whole, committed and acknowledged; one behind it is left to the next session."""
+    with mosquitto() as port:
+        flash = _Flash()
+        flash.may_commit.set()
+        task = await _running(flash.link(port))
+        await _send(port, b"one", b"two")
+        await _until(flash, "take")
+        await _end(task, flash.may_take)
+        assert flash.taken == [b"one"]
+        assert await _next_session(port) == [b"two", b"marker"]
