@@ -22,7 +22,7 @@ from cloud.db.bell import Bell
 from cloud.db.engine import Database
 from cloud.db.migrate import current_revision, wanted_revision
 from cloud.dispatch.worker import DispatchWorker
-from cloud.ingest.worker import IngestWorker
+from cloud.ingest.worker import AlarmWorker, TelemetryWorker
 from cloud.rollup.job import RollupJob
 from cloud.supervision.platform import Heartbeat
 from cloud.timeseries.base import StoreError
@@ -30,7 +30,6 @@ from cloud.timeseries.open import make_store
 
 log = structlog.get_logger()
 
-ROLES = ("ingest", "dispatch", "api")
 _STORE_RETRY_S = 2.0
 _STOP_S = 5.0
 _BEAT_S = 5.0
@@ -65,12 +64,16 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         parts: dict[str, Counter[str]] = {}
         measures: list[metrics.Gauges] = []
         problems: list[Callable[[], list[str]]] = []
-        if "ingest" in roles:
-            ingest = IngestWorker(context, store)
-            parts["ingest"] = ingest.counts
-            jobs.append(ingest.run())
-            measures.append(ingest.gauges)
-            problems.append(ingest.problems)
+        takers: list[AlarmWorker | TelemetryWorker] = []
+        if "alarms" in roles:
+            takers.append(AlarmWorker(context))
+            parts["alarms"] = takers[-1].counts
+        if "telemetry" in roles:
+            takers.append(TelemetryWorker(context, store))
+            parts["telemetry"] = takers[-1].counts
+        jobs += [taker.run() for taker in takers]
+        measures += [taker.gauges for taker in takers]
+        problems += [taker.problems for taker in takers]
         if "dispatch" in roles:
             dispatch = DispatchWorker(context)
             parts |= {"dispatch": dispatch.counts, "messages": dispatch.messages.counts}
@@ -84,7 +87,7 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
         def measure() -> dict[str, float]:
             return {name: level for one in measures for name, level in one().items()}
 
-        jobs.append(_beat(Heartbeat(context, roles), lambda: [p for one in problems for p in one()]))
+        jobs.append(_beat(Heartbeat(context, roles), lambda: sorted({p for one in problems for p in one()})))
         with _metrics(config, parts, measure):
             log.info("cloud_started", roles=sorted(roles), http=f"{config.api.host}:{config.api.port}")
             await _until(stopping, jobs, server)

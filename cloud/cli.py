@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.config import CloudConfig, ConfigError, load
 from cloud.registry.importer import RegistryError
+from cloud.roles import ROLES, TOGETHER, expand
 from cloud.timeseries.base import StoreError
 from cloud.tools.parsers import add_parsers, tool_of
 
@@ -29,6 +30,7 @@ _EXAMPLES = """examples:
   anju-cloud doctor
   anju-cloud run
   anju-cloud run ingest dispatch
+  anju-cloud run telemetry
   anju-cloud timeseries check
   anju-cloud audit deliveries --from 2026-11-01 --to 2026-11-02
   anju-cloud quarantine list --reason out_of_range
@@ -53,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     with_config.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
 
     run = commands.add_parser("run", parents=[with_config], help="run until Ctrl-C or SIGTERM")
-    run.add_argument("roles", nargs="*", metavar="ROLE", help="ingest, dispatch, api (default: all of them)")
+    run.add_argument(
+        "roles",
+        nargs="*",
+        metavar="ROLE",
+        help="alarms, telemetry (together: ingest), dispatch, api (default: all of them)",
+    )
     run.add_argument("--migrate", action="store_true", help="bring the database to this version's schema first")
     commands.add_parser("migrate", parents=[with_config], help="bring the database to this version's schema")
     commands.add_parser("doctor", parents=[with_config], help="say what is wrong; exit 1 if anything is")
@@ -109,17 +116,19 @@ def _with_config(options: argparse.Namespace, config: CloudConfig) -> int:
 
 
 def _run_roles(options: argparse.Namespace, config: CloudConfig) -> int:
-    from cloud.app import ROLES, run  # the web stack is not needed by the other commands
+    from cloud.app import run  # the web stack is not needed by the other commands
 
-    unknown = [role for role in options.roles if role not in ROLES]
-    if unknown:
-        print(f"anju-cloud: there is no role {unknown[0]!r}; there is: {', '.join(ROLES)}", file=sys.stderr)
+    try:
+        roles = expand(options.roles)
+    except ValueError as error:
+        there_is = ", ".join((*ROLES, *TOGETHER))
+        print(f"anju-cloud: there is no role {str(error)!r}; there is: {there_is}", file=sys.stderr)
         return 2
     log_to_stderr(config)
     if options.migrate:
         asyncio.run(_migrate(config))
     try:
-        _run(run(config, options.roles or ROLES))
+        _run(run(config, roles))
     except ExceptionGroup as group:
         mine, rest = group.split((OSError, ConfigError))
         if rest is not None or mine is None:

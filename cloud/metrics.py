@@ -45,12 +45,15 @@ class CloudMetrics(Collector):
             "anju_ingest_rejected", "Messages or values put into quarantine", labels=["reason"]
         )
         events = CounterMetricFamily("anju_cloud_events", "What the roles have done", labels=["role", "event"])
+        reasons: Counter[str] = Counter()
         for role, counts in self._parts.items():
             for name, value in sorted(counts.items()):
                 if name.startswith("rejected_"):
-                    refused.add_metric([name.removeprefix("rejected_")], value)
+                    reasons[name.removeprefix("rejected_")] += value
                 else:
                     events.add_metric([role, name], value)
+        for reason, value in sorted(reasons.items()):
+            refused.add_metric([reason], value)
         yield refused
         yield events
         for name, level in self._gauges().items():

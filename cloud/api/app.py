@@ -100,7 +100,7 @@ def _health() -> APIRouter:
         try:
             async with context.look() as work:
                 await work.one(select(gateways.c.id).limit(1))
-                missing = sorted({"ingest", "dispatch"} - await live_roles(work))
+                missing = sorted({"alarms", "telemetry", "dispatch"} - await live_roles(work))
         except (SQLAlchemyError, OSError) as error:
             found.append(f"database: {str(error).partition(chr(10))[0]}")
         store: TimeSeriesStore = request.app.state.store

@@ -55,10 +55,6 @@ HANDLERS: dict[str, Handler] = {
 
 async def run_due(context: Context) -> int:
     """Run one due timer; returns 1, or 0 if none is due. A failing one is tried again later and never lost."""
-    async with context.look() as look:
-        due = timers.c.state == "waiting", timers.c.due_at <= look.now
-        if await look.one(select(timers.c.id).where(*due).limit(1)) is None:
-            return 0
     failed: tuple[str, str] | None = None
     try:
         async with context.work() as work:

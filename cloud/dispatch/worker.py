@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 _AUDIT_S = 30.0
 _SILENCE_S = 2.0
+_IDLE_S = 0.25
 _AFTER_ERROR_S = 1.0
 
 
@@ -54,12 +55,13 @@ class DispatchWorker:
                 await asyncio.sleep(_AFTER_ERROR_S)
 
     async def _timers(self) -> None:
-        bell = self._context.changes
-        while await run_due(self._context):
-            self.counts["timers"] += 1
         due = await next_due(self._context)
-        wait = 0.25 if due is None else min(0.25, max(0.0, due - self._context.now()))
-        await bell.wait(wait)
+        left = _IDLE_S if due is None else due - self._context.now()
+        ran = left <= 0 and await run_due(self._context)
+        if ran:
+            self.counts["timers"] += 1
+        else:  # one that is due and did not run is in another process's hands
+            await self._context.changes.wait(min(_IDLE_S, left) if left > 0 else _IDLE_S)
 
     async def _messages(self) -> None:
         if not await self.messages.send_due():

@@ -1,4 +1,8 @@
-"""The ingest role: two connections to the broker, so that telemetry can never hold up an alarm."""
+"""The two halves of ingest, each with a connection to the broker of its own, so that telemetry never holds up an alarm.
+
+They share nothing, so that each can be a process of its own: in one process an alarm, which waits for the database a
+dozen times, waits each time until telemetry leaves the event loop (docs/decisions/ingest.md has the measurement).
+"""
 
 from __future__ import annotations
 
@@ -29,75 +33,112 @@ _WATCH_S = 15.0
 _LASTING_S = 15.0
 
 
-class IngestWorker:
-    """Runs until cancelled; any number may share one subscription where the broker offers it."""
+class AlarmWorker:
+    """Alarms, statuses, answers and commands. Runs until cancelled; any number may share one subscription where the
+    broker offers it.
+    """
 
-    def __init__(self, context: Context, store: TimeSeriesStore) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self.counts: Counter[str] = Counter()
-        directory = GatewayDirectory(context)
-        self.telemetry = TelemetryIngest(context, store, directory, self.counts)
-        self.control = ControlIngest(context, directory, self.counts)
-        self._since: dict[str, float] = {}
-        self.gaps = GapWatch(context, store)
-        broker = context.config.broker
-        name = f"anju-ingest-{uuid.uuid4().hex[:8]}"
-        self.control_link = BrokerConnection(
-            broker, f"{name}-c", [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)], self.control.take
-        )
-        self.telemetry_link = BrokerConnection(
-            broker, f"{name}-t", [up_filter(Up.TELEMETRY)], self.telemetry.take, qos=0, gather_s=_GATHER_S
-        )
+        self.control = ControlIngest(context, GatewayDirectory(context), self.counts)
+        topics = [up_filter(c) for c in (Up.ALARM, Up.STATUS, Up.REPLY)]
+        self._link = BrokerConnection(context.config.broker, f"{_name()}-c", topics, self.control.take)
+        self._lasting = _Lasting()
 
     async def run(self) -> None:
-        """Run both connections, the writers and the downlink."""
+        """Run the connection, what works on its messages, and the downlink."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.control_link.run())
-            group.create_task(self.telemetry_link.run())
-            group.create_task(self.control.run(self.control_link.publish))
-            group.create_task(self.telemetry.run(self.telemetry_link.publish_many))
+            group.create_task(self._link.run())
+            group.create_task(self.control.run(self._link.publish))
             group.create_task(self._downlink())
-            group.create_task(self._watch("gaps", self.gaps.step))
-            group.create_task(self._watch("rejections", lambda: watch_rejections(self._context)))
+            group.create_task(_watch("rejections", lambda: watch_rejections(self._context), self.counts))
 
     def problems(self) -> list[str]:
         """What is wrong with what this worker stands on, as causes of incidents, once it has lasted a while."""
-        now = time.monotonic()
+        return self._lasting.of({"broker_unavailable": not self._link.connected})
+
+    def gauges(self) -> dict[str, float]:
+        """Levels of this moment."""
+        return {"alarms_connected": self._link.connected, **self.control.waiting}
+
+    async def _downlink(self) -> None:
+        while True:
+            try:
+                if not await send_commands(self._context, self._link.publish):
+                    await self._context.changes.wait()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("downlink_waits", error=str(error).partition("\n")[0])
+                await asyncio.sleep(1)
+
+
+class TelemetryWorker:
+    """Telemetry and its gaps. Runs until cancelled; any number may share one subscription, as above."""
+
+    def __init__(self, context: Context, store: TimeSeriesStore) -> None:
+        self.counts: Counter[str] = Counter()
+        self.telemetry = TelemetryIngest(context, store, GatewayDirectory(context), self.counts)
+        self._gaps = GapWatch(context, store)
+        self._link = BrokerConnection(
+            context.config.broker,
+            f"{_name()}-t",
+            [up_filter(Up.TELEMETRY)],
+            self.telemetry.take,
+            qos=0,
+            gather_s=_GATHER_S,
+        )
+        self._lasting = _Lasting()
+
+    async def run(self) -> None:
+        """Run the connection, the writers and the watch for gaps."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._link.run())
+            group.create_task(self.telemetry.run(self._link.publish_many))
+            group.create_task(_watch("gaps", self._gaps.step, self.counts))
+
+    def problems(self) -> list[str]:
+        """What is wrong with what this worker stands on, as causes of incidents, once it has lasted a while."""
         holding = {
             "timeseries_unavailable": self.telemetry.store_problem is not None,
-            "broker_unavailable": not self.control_link.connected,
+            "broker_unavailable": not self._link.connected,
         }
-        self._since = {cause: self._since.get(cause, now) for cause, holds in holding.items() if holds}
-        return [cause for cause, since in self._since.items() if now - since >= _LASTING_S]
+        return self._lasting.of(holding)
 
     def gauges(self) -> dict[str, float]:
         """Levels of this moment."""
         lists = self.telemetry.waiting_list
         return {
+            "telemetry_connected": self._link.connected,
             "telemetry_waiting": lists.held,
             "telemetry_waiting_bytes": lists.held_bytes,
             "telemetry_writers": self.telemetry.writers.limit,
             "backlog_pace": self.telemetry.pace.value or 0.0,
-            "broker_connected": self.control_link.connected and self.telemetry_link.connected,
             "ledger_unmerged": len(self.telemetry.ledger),
-            "gaps": self.gaps.known,
-            **self.control.waiting,
+            "gaps": self._gaps.known,
         }
 
-    async def _watch(self, name: str, step: Callable[[], Awaitable[int]]) -> None:
-        """Look again and again; the counter says how often something was found."""
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            try:
-                self.counts[f"{name}_found"] += await step()
-            except (StoreError, SQLAlchemyError, OSError) as error:
-                log.warning("watch_waits", watch=name, error=str(error).partition("\n")[0])
 
-    async def _downlink(self) -> None:
-        while True:
-            try:
-                if not await send_commands(self._context, self.control_link.publish):
-                    await self._context.changes.wait()
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("downlink_waits", error=str(error).partition("\n")[0])
-                await asyncio.sleep(1)
+class _Lasting:
+    """Which of the causes have held without a break for a while."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def of(self, holding: dict[str, bool]) -> list[str]:
+        now = time.monotonic()
+        self._since = {cause: self._since.get(cause, now) for cause, holds in holding.items() if holds}
+        return [cause for cause, since in self._since.items() if now - since >= _LASTING_S]
+
+
+def _name() -> str:
+    return f"anju-ingest-{uuid.uuid4().hex[:8]}"
+
+
+async def _watch(name: str, step: Callable[[], Awaitable[int]], counts: Counter[str]) -> None:
+    """Look again and again; the counter says how often something was found."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        try:
+            counts[f"{name}_found"] += await step()
+        except (StoreError, SQLAlchemyError, OSError) as error:
+            log.warning("watch_waits", watch=name, error=str(error).partition("\n")[0])

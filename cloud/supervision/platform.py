@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import delete, func, select
 
@@ -13,6 +14,7 @@ from cloud.context import Context, Work
 from cloud.db.schema import homes, workers
 from cloud.db.upsert import insert_new, upsert
 from cloud.incidents import technical
+from cloud.roles import expand
 
 PLATFORM = "platform"
 """The home in which incidents of the platform itself, and of whole areas, stand."""
@@ -49,8 +51,8 @@ async def watch(work: Work) -> None:
     rows = await work.all(select(workers))
     alive = [row for row in rows if row["stopped_at"] is None and row["seen_at"] > work.now - limit]
     wanted: dict[str, bool] = {}
-    for role in {role for row in rows for role in row["roles"].split(",")}:
-        fills = [row for row in rows if role in row["roles"].split(",")]
+    for role in {role for row in rows for role in _roles(row)}:
+        fills = [row for row in rows if role in _roles(row)]
         # One that was stopped counts for a while: a restart is no incident.
         wanted[f"role_down:{role}"] = max(row["seen_at"] for row in fills) <= work.now - limit
     for cause in ("timeseries_unavailable", "broker_unavailable"):
@@ -78,4 +80,9 @@ async def live_roles(work: Work) -> set[str]:
     rows = await work.all(
         select(workers.c.roles).where(workers.c.stopped_at.is_(None), workers.c.seen_at > work.now - limit)
     )
-    return {role for row in rows for role in row["roles"].split(",")}
+    return {role for row in rows for role in _roles(row)}
+
+
+def _roles(row: dict[str, Any]) -> frozenset[str]:
+    """A process of an earlier version names its roles otherwise; such a row stays for a week."""
+    return expand(row["roles"].split(","))

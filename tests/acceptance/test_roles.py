@@ -1,4 +1,4 @@
-"""Ingest, dispatch and API as processes of their own on one database."""
+"""Alarms, telemetry, dispatch and API as processes of their own on one database."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(120)]
 
 
 def test_each_role_alone(tmp_path: Path) -> None:
-    """An alarm goes through three processes to the operator and back to the home."""
+    """An alarm goes through four processes to the operator and back to the home."""
     with running_chain(tmp_path, names=("home-broker-gw-demo", "cloud-broker")) as chain:
         whole = chain.commands["cloud"]
-        for role in ("ingest", "dispatch", "api"):
+        for role in ("alarms", "telemetry", "dispatch", "api"):
             chain.commands[role] = [*whole, role]
             chain.start(role)
         chain.start("gw-demo")
         wait_for("gateway", lambda: chain.log("gw-demo", "home_broker_connected"))
-        wait_for("ingest", lambda: len(chain.log("ingest", "broker_connected")) == 2)
+        wait_for("alarms", lambda: chain.log("alarms", "broker_connected"))
+        wait_for("telemetry", lambda: chain.log("telemetry", "broker_connected"))
         operator = chain.operator()
         wait_for("api", lambda: operator.try_get("/me"))
         devices = chain.publisher()

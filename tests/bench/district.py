@@ -22,7 +22,7 @@ from tests.bench.console import Console, percentile
 from tests.bench.rig import Rig, rig
 
 _COLD_S = 60
-_PARTS = ("mosquitto", "influxd", "ingest", "console")
+_PARTS = ("mosquitto", "influxd", "telemetry", "alarms", "console")
 
 
 def _fleet(bench: Rig, name: str, *more: str) -> tuple[dict[str, Any], dict[str, float]]:
@@ -56,7 +56,8 @@ def _fleet(bench: Rig, name: str, *more: str) -> tuple[dict[str, Any], dict[str,
 def _measure(bench: Rig, options: Any) -> dict[str, float]:
     bench.configure()
     bench.import_homes(options.homes)
-    bench.start_worker("ingest", "ingest")
+    bench.start_worker("telemetry", "telemetry")
+    bench.start_worker("alarms", "alarms")
     bench.start_worker("console", "dispatch", "api")
     bench.wait_client("anju-ingest", 2)
     console = Console(bench)

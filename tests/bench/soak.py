@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench import report
 from tests.bench.rig import Rig, rig
 
-_PARTS = ("ingest", "console")
+_PARTS = ("telemetry", "alarms", "console")
 _WARM_UP = 0.25
 
 
@@ -36,7 +36,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="anju-bench-") as folder, rig(Path(folder), with_postgres=True) as bench:
         bench.configure()
         bench.import_homes(options.homes)
-        bench.start_worker("ingest", "ingest")
+        bench.start_worker("telemetry", "telemetry")
+        bench.start_worker("alarms", "alarms")
         bench.start_worker("console", "dispatch", "api")
         bench.wait_client("anju-ingest", 2)
         stop = threading.Event()

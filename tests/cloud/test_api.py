@@ -214,7 +214,7 @@ async def test_series_and_a_store_that_is_away(
     assert len(series["at"]) <= 21
     assert max(series["high"]) == 97.0
     assert len((await operator.get(f"/api/v1/homes/{HOME}/latest")).json()) == 1
-    missing = {"missing_roles": ["dispatch", "ingest"]}
+    missing = {"missing_roles": ["alarms", "dispatch", "telemetry"]}
     assert (await operator.get("/readyz")).json() == {"ready": True, "problems": []} | missing
 
     async def away(*_: Any, **__: Any) -> Any:

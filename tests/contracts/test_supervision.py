@@ -204,7 +204,7 @@ async def test_unprotected_minutes(context: Context, clock: ManualClock) -> None
 async def test_the_platform_watches_itself(context: Context, clock: ManualClock) -> None:
     """A role that nobody fills, and a store that a worker cannot reach, are incidents that clear by themselves."""
     await settle(context)
-    ingest, other = Heartbeat(context, ["ingest"]), Heartbeat(context, ["dispatch"])
+    ingest, other = Heartbeat(context, ["telemetry"]), Heartbeat(context, ["dispatch"])
     await ingest.beat(["timeseries_unavailable"])
     await other.beat([])
     await supervise(context)
@@ -215,8 +215,8 @@ async def test_the_platform_watches_itself(context: Context, clock: ManualClock)
     clock.now += 61
     await other.beat([])
     await supervise(context)
-    assert await _causes(context) == ["role_down:ingest"]
-    replacement = Heartbeat(context, ["ingest"])
+    assert await _causes(context) == ["role_down:telemetry"]
+    replacement = Heartbeat(context, ["telemetry"])
     await replacement.beat([])
     await supervise(context)
     assert await _causes(context) == []
@@ -227,7 +227,17 @@ async def test_the_platform_watches_itself(context: Context, clock: ManualClock)
     clock.now += 61
     await other.beat([])
     await supervise(context)
-    assert await _causes(context) == ["role_down:ingest"]
+    assert await _causes(context) == ["role_down:telemetry"]
+
+
+async def test_a_process_of_an_earlier_version_ran_both_halves_of_ingest(context: Context, clock: ManualClock) -> None:
+    """Its row is no role of its own that would be missed after the upgrade."""
+    await settle(context)
+    await Heartbeat(context, ["ingest"]).beat([], stopped=True)
+    clock.now += 61
+    await Heartbeat(context, ["alarms", "telemetry"]).beat([])
+    await supervise(context)
+    assert await _causes(context) == []
 
 
 async def test_revoked_gateways_are_nobodys_worry(context: Context, clock: ManualClock) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cloud import metrics
 from cloud.context import Context
-from cloud.ingest.worker import IngestWorker
+from cloud.ingest.worker import AlarmWorker, TelemetryWorker
 from cloud.rollup.job import RollupJob
 from cloud.timeseries.sqlite import SqliteStore
 from protocols.metrics import METRICS, Measurement
@@ -40,11 +40,13 @@ async def test_prometheus_panels_name_what_is_served(context: Context, tmp_path:
     """A worker's gauges and histograms, the counters by the names the code counts, and nothing else."""
     store = SqliteStore(tmp_path / "t.db")
     await store.open()
-    worker, job = IngestWorker(context, store), RollupJob(context, store)
+    alarms, telemetry, job = AlarmWorker(context), TelemetryWorker(context, store), RollupJob(context, store)
     await job.step()
     port = free_port()
     counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 1) | {"rejected_malformed": 1})
-    stop = metrics.serve("127.0.0.1", port, {"ingest": counts}, lambda: worker.gauges() | job.gauges())
+    measures = (alarms.gauges, telemetry.gauges, job.gauges)
+    parts = {"alarms": counts, "telemetry": counts}
+    stop = metrics.serve("127.0.0.1", port, parts, lambda: {k: v for one in measures for k, v in one().items()})
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
             served = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
