@@ -22,7 +22,9 @@ log = structlog.get_logger()
 _TICK_S = 0.2
 _KEEP_TIME_S = 60.0
 _REMEMBER_S = 300.0
-"""How often the detectors' memories go to flash; that much of them a power cut may cost."""
+"""How often the detectors' memories go to flash, detections apart; that much of them a power cut may cost."""
+_REMEMBER_AGAIN_S = 5.0
+"""A detector that cries without end must not wear out the card."""
 _PATIENCE_S = 1.0
 """How long a task may take to close its connection before it is told again to end."""
 
@@ -67,7 +69,7 @@ async def _until_stopped(
         "tick": _every(_TICK_S, tick),
         "batches": _every(gateway.config.telemetry.batch_interval_s, batches),
         "time": _every(_KEEP_TIME_S, clock.keep),
-        "memory": _every(_REMEMBER_S, partial(_remember, gateway)),
+        "memory": remembering(gateway),
         "renewal": gateway.renewal.run() if gateway.renewal is not None else _idle(),
         "remote": _every(1.0, gateway.remote.tick) if gateway.remote is not None else _idle(),
         "watchdog": watch(pulses, systemd, clock, lambda: _look(gateway)),
@@ -116,6 +118,20 @@ async def _or_idle(part: Awaitable[None]) -> None:
     """A part that returns because it is not configured; nothing is wrong with that."""
     await part
     await _idle()
+
+
+async def remembering(gateway: Gateway) -> None:
+    """Keep the detectors' memories now and then, and at once when one has judged: else what it has judged, and somebody
+    has answered, would be judged and raised again after a power cut.
+    """
+    detected = gateway.pipeline.detected
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REMEMBER_S):
+                await detected.wait()
+        detected.clear()
+        await _remember(gateway)
+        await asyncio.sleep(_REMEMBER_AGAIN_S)
 
 
 async def _remember(gateway: Gateway) -> None:

@@ -16,6 +16,7 @@ import structlog
 
 from edge.alarms import Alarm, Alarms, Changed, Effect, Speak
 from edge.clock import EARLIEST_PLAUSIBLE, Clock, Instant, boot_id
+from edge.detectors.base import Detection
 from edge.detectors.facade import Detectors
 from edge.messages import alarm_event, batch, batch_lane, stored_alarm
 from edge.readings import Reading, SignalFrame
@@ -83,6 +84,8 @@ class Pipeline:
         self.battery: dict[str, float] = {}
         self.accepted = 0
         self.alarm_store = Stopwatch()
+        self.detected = asyncio.Event()
+        """Set with every detection: what was judged must be remembered, or a restart would judge it again."""
         self._run = boot_id()
         self._holding_since: float | None = None
         self._next_house = 0.0
@@ -122,10 +125,14 @@ class Pipeline:
         """
         return base is None or (self._wait_for_time_s == 0 and now.wall >= EARLIEST_PLAUSIBLE)
 
+    async def _detected(self, detection: Detection, now: Instant) -> None:
+        await self.apply(self._alarms.detect(detection, now))
+        self.detected.set()
+
     async def _take_frame(self, frame: SignalFrame, now: Instant) -> None:
         self.accepted += 1
         for detection in self._detectors.on_frame(frame):
-            await self.apply(self._alarms.detect(detection, now))
+            await self._detected(detection, now)
 
     async def _take_reading(self, reading: Reading, now: Instant, base: float | None) -> None:
         self.accepted += 1
@@ -139,7 +146,7 @@ class Pipeline:
         if reading.metric == "button":
             await self.apply(self._alarms.press(str(reading.value), now))
         for detection in self._detectors.on_reading(reading, now.wall):
-            await self.apply(self._alarms.detect(detection, now))
+            await self._detected(detection, now)
 
     def _note_newest(self, held: Held) -> None:
         reading, base = held
@@ -162,7 +169,7 @@ class Pipeline:
         for reading in self.sources.due(now.wall):
             await self._take_reading(reading, now, base)
         for detection in self._detectors.on_tick(now.wall):
-            await self.apply(self._alarms.detect(detection, now))
+            await self._detected(detection, now)
         await self.apply(self._alarms.tick(now))
         for failure in self._detectors.take_failures():
             log.error("detector_failed", detector=failure.key, doing=failure.what, error=failure.error[:300])

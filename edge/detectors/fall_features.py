@@ -8,6 +8,7 @@ a name. Times are samples at RATE_HZ from the impact. Missing samples are bridge
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -49,75 +50,123 @@ def bridged(rows: Signal) -> Signal:
     return np.column_stack([np.interp(at, known, column[known]) for column in rows.T])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Around:
+    """The padded signal: acceleration, its magnitude, how far that is from gravity's, and the magnitude smoothed."""
+
+    acc: Signal
+    magnitude: Signal
+    off: Signal
+    smooth: Signal
+
+
+_AT: Final = BEFORE
+"""The row of the impact in the padded signal; the parts below count from there."""
+_EARLIER, _LEAD, _SETTLE = slice(0, _AT - 50), slice(_AT - 50, _AT - 15), slice(_AT + 15, _AT + 50)
+_LATER, _LAST = slice(_AT + 50, _AT + 110), slice(_AT + 110, _AT + AFTER)
+_CLOSE: Final = slice(_AT - 12, _AT + 13)
+_HALF_SECOND: Final = slice(_AT - 25, _AT + 26)
+_SECOND_BEFORE: Final = slice(_AT - 50, _AT + 1)
+
+
 def features(rows: Signal, impact: int) -> NDArray[np.float64]:
     """The figures in the order of NAMES, from acceleration in g, shape (n, 3) at RATE_HZ without NaN; `impact` is the
     row of the largest magnitude, with at least one second before and after it.
     """
-    a = _padded(rows, impact)
-    i = BEFORE
-    m = np.sqrt(np.einsum("ij,ij->i", a, a))
-    d = np.abs(m - 1.0)
-    smooth = _moving(m, 5)
-    steps = np.sqrt((np.diff(a, axis=0) ** 2).sum(axis=1))
-    near = a[i - 12 : i + 13]
-    before, lead, settle = slice(0, i - 50), slice(i - 50, i - 15), slice(i + 15, i + 50)
-    after, late = slice(i + 50, i + 110), slice(i + 110, i + AFTER)
-    g_before, g_lead = a[before].mean(0), a[lead].mean(0)
-    g_after, g_late = a[after].mean(0), a[late].mean(0)
-    gravity = np.column_stack([_moving(column, 25) for column in a.T])
+    acc = _padded(rows, impact)
+    magnitude = np.sqrt(np.einsum("ij,ij->i", acc, acc))
+    around = _Around(acc, magnitude, np.abs(magnitude - 1.0), _moving(magnitude, 5))
+    parts = (_blow, _way_down, _before, _afterwards, _posture, _rhythm)
+    return np.array([figure for part in parts for figure in part(around)], dtype=np.float64)
+
+
+def _blow(of: _Around) -> tuple[float, ...]:
+    """The impact itself: how high, how sharp, how long, and whether the sensor's range cut it."""
+    near, peak = of.acc[_CLOSE], float(of.magnitude[_AT])
+    steps = np.sqrt((np.diff(of.acc, axis=0) ** 2).sum(axis=1))
+    return (
+        _log(peak, 0.0),
+        _log(float(of.smooth[_AT - 5 : _AT + 6].max()), 0.0),
+        _log(float(steps[_AT - 10 : _AT + 10].max())),
+        _log(float(np.sqrt(((near.max(0) - near.min(0)) ** 2).sum())), 0.0),
+        float((of.magnitude[_HALF_SECOND] - 1.0).clip(0).sum()) / RATE_HZ,
+        float((of.magnitude[_HALF_SECOND] > 0.5 * (1 + peak)).sum()),
+        float((np.abs(near) >= 0.985 * np.abs(near).max()).any(axis=1).sum()),
+    )
+
+
+def _way_down(of: _Around) -> tuple[float, ...]:
+    """The second before: how much weight was lost, for how long, and how shortly before."""
+    magnitude, smooth = of.magnitude[_SECOND_BEFORE], of.smooth[_SECOND_BEFORE]
+    dip = int(np.argmin(smooth))
+    return (
+        float(magnitude.min()),
+        float(smooth[dip]),
+        float((1.0 - magnitude).clip(0).sum()) / RATE_HZ,
+        float((smooth < 0.75).sum()),
+        float(50 - dip),
+    )
+
+
+def _before(of: _Around) -> tuple[float, ...]:
+    """How lively it was before."""
+    return (
+        _log(_spread(of.acc[_EARLIER])),
+        _log(float(of.off[_EARLIER].mean())),
+        _log(float(of.magnitude[_EARLIER].max()), 0.0),
+        _log(_spread(of.acc[_LEAD])),
+        _log(float(of.off[_LEAD].mean())),
+    )
+
+
+def _afterwards(of: _Around) -> tuple[float, ...]:
+    """How lively it is afterwards; the stillest 0.8 s; and whether gravity alone is left."""
+    spreads = [_spread(of.acc[at : at + 40]) for at in range(_AT + 50, _AT + AFTER - 39, 15)]
+    rest = of.acc[_LAST].mean(0)
+    return (
+        _log(float(of.off[_SETTLE].mean())),
+        _log(_spread(of.acc[_LATER])),
+        _log(float(of.off[_LATER].mean())),
+        _log(float(of.magnitude[_LATER].max()), 0.0),
+        _log(_spread(of.acc[_LAST])),
+        _log(float(of.off[_LAST].mean())),
+        _log(float(of.magnitude[_LAST].max()), 0.0),
+        _log(min(spreads)),
+        abs(float(np.sqrt((rest**2).sum())) - 1.0),
+    )
+
+
+def _posture(of: _Around) -> tuple[float, ...]:
+    """Angles between the directions of gravity, how quickly it turned, and how the blow lay to it."""
+    before, lead, after, last = (of.acc[part].mean(0) for part in (_EARLIER, _LEAD, _LATER, _LAST))
+    gravity = np.column_stack([_moving(column, 25) for column in of.acc.T])
     gravity /= np.sqrt((gravity**2).sum(axis=1, keepdims=True)) + 1e-6
     turning = np.degrees(np.arccos(np.clip((gravity[10:] * gravity[:-10]).sum(axis=1), -1.0, 1.0)))
-    window = m[i - 50 : i + 1]
-    dip = int(np.argmin(smooth[i - 50 : i + 1]))
-    hit = near.mean(0)
-    peak = float(m[i])
-    spreads = [float(np.sqrt(a[s : s + 40].var(axis=0).sum())) for s in range(i + 50, i + AFTER - 39, 15)]
-    busy_before = float(d[before].mean())
-    busy_after = float(d[i + 50 :].mean())
-    values = (
-        np.log(peak),
-        np.log(float(smooth[i - 5 : i + 6].max())),
-        np.log(float(steps[i - 10 : i + 10].max()) + 0.01),
-        np.log(float(np.sqrt(((near.max(0) - near.min(0)) ** 2).sum()))),
-        float((m[i - 25 : i + 26] - 1.0).clip(0).sum()) / RATE_HZ,
-        float((m[i - 25 : i + 26] > 0.5 * (1 + peak)).sum()),
-        float((np.abs(near) >= 0.985 * np.abs(near).max()).any(axis=1).sum()),
-        float(window.min()),
-        float(smooth[i - 50 + dip]),
-        float((1.0 - m[i - 50 : i + 1]).clip(0).sum()) / RATE_HZ,
-        float((smooth[i - 50 : i + 1] < 0.75).sum()),
-        float(50 - dip),
-        np.log(_spread(a[before]) + 0.01),
-        np.log(busy_before + 0.01),
-        np.log(float(m[before].max())),
-        np.log(_spread(a[lead]) + 0.01),
-        np.log(float(d[lead].mean()) + 0.01),
-        np.log(float(d[settle].mean()) + 0.01),
-        np.log(_spread(a[after]) + 0.01),
-        np.log(float(d[after].mean()) + 0.01),
-        np.log(float(m[after].max())),
-        np.log(_spread(a[late]) + 0.01),
-        np.log(float(d[late].mean()) + 0.01),
-        np.log(float(m[late].max())),
-        np.log(min(spreads) + 0.01),
-        abs(float(np.sqrt((g_late**2).sum())) - 1.0),
-        _angle(g_before, g_after),
-        _angle(g_before, g_late),
-        _angle(g_lead, g_after),
-        _angle(g_after, g_late),
-        _angle(g_before, g_lead),
-        float(turning[i - 60 : i + 50 : 10].sum()),
-        float(turning[i - 60 : i + 50].max()),
-        _cosine(hit, g_before),
-        _cosine(hit, g_after),
-        float(_peaks(m[: i - 25])),
-        float(_peaks(m[i + 25 :])),
-        float((np.diff(np.signbit(smooth[before] - 1.0))).sum()),
-        float((np.diff(np.signbit(smooth[i + 50 :] - 1.0))).sum()),
-        busy_before / (float(d[i - 25 : i + 26].mean()) + 0.02),
-        busy_after / (float(d[i - 25 : i + 26].mean()) + 0.02),
+    hit = of.acc[_CLOSE].mean(0)
+    return (
+        _angle(before, after),
+        _angle(before, last),
+        _angle(lead, after),
+        _angle(after, last),
+        _angle(before, lead),
+        float(turning[_AT - 60 : _AT + 50 : 10].sum()),
+        float(turning[_AT - 60 : _AT + 50].max()),
+        _cosine(hit, before),
+        _cosine(hit, after),
     )
-    return np.array(values, dtype=np.float64)
+
+
+def _rhythm(of: _Around) -> tuple[float, ...]:
+    """Steps and other repetition before and after, and how busy both are beside the impact."""
+    busy = float(of.off[_HALF_SECOND].mean()) + 0.02
+    return (
+        float(_peaks(of.magnitude[: _AT - 25])),
+        float(_peaks(of.magnitude[_AT + 25 :])),
+        float((np.diff(np.signbit(of.smooth[_EARLIER] - 1.0))).sum()),
+        float((np.diff(np.signbit(of.smooth[_AT + 50 :] - 1.0))).sum()),
+        float(of.off[_EARLIER].mean()) / busy,
+        float(of.off[_AT + 50 :].mean()) / busy,
+    )
 
 
 def _padded(rows: Signal, impact: int) -> Signal:
@@ -132,6 +181,11 @@ def _moving(values: Signal, width: int) -> Signal:
     sums = np.cumsum(np.concatenate((np.zeros(1), np.repeat(values[0], half), values, np.repeat(values[-1], half))))
     result: Signal = (sums[width:] - sums[:-width]) / width
     return result
+
+
+def _log(value: float, least: float = 0.01) -> float:
+    """The logarithm, kept from minus infinity where the value may be nothing."""
+    return float(np.log(value + least))
 
 
 def _spread(part: Signal) -> float:
