@@ -2,8 +2,9 @@
 
 Theory of operation. A day is counted in quarters of an hour with any sign of life (awake hours, night) and with one
 from the kitchen (three meals). At its end the counts go into Baselines, whose CUSUM finds drift over weeks. A day with
-a hole in it (the gateway off, a clock that stepped, half the sensors dead), or a meal for which somebody was out,
-counts as unknown. Everything here is a notice of low priority; it never alarms and clears nothing.
+a hole in it (the gateway off, a clock that stepped, half the sensors dead), or a meal for which somebody was out or
+the kitchen's sensors were dead, counts as unknown. Everything here is a notice of low priority; it never alarms and
+clears nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ USUALLY = 0.8
 BATHROOM_S, BATHROOM_MOST_S = 3600.0, 7200.0
 NIGHT_H = 5
 DAY_H = (6, 20)
-"""Hours in which a stay in the bathroom may begin that is watched."""
+"""Hours in which a stay in the bathroom may begin that is watched; at others only while a bed sensor says that the bed
+is empty, because the way back to bed may touch nothing else."""
 LEAST_HEARD = 0.5
 _GAP_S = 900.0
 _LOOK_EVERY_S = 60.0
@@ -60,7 +62,7 @@ class HabitsDetector:
         self._entered: float | None = None
         self._slots: dict[str, list[int]] = {}
         self._meal_state: list[bool | None] = []
-        self._whole = False
+        self._whole = self._kitchen_heard = False
         self._told: list[str] = []
         self._begin_day(None)
         self.counts: Counter[str] = Counter()
@@ -88,9 +90,10 @@ class HabitsDetector:
         return found
 
     def _bathroom(self, place: Place, starts: bool, hour: int, now: float) -> None:
-        """A stay lasts until something elsewhere is touched; by night the way back to bed may touch nothing."""
+        """A stay lasts until something elsewhere is touched."""
         if place is Place.BATHROOM:
-            if starts and self._entered is None and DAY_H[0] <= hour < DAY_H[1]:
+            watched = DAY_H[0] <= hour < DAY_H[1] or self._presence.bed_empty(now)
+            if starts and self._entered is None and watched:
                 self._entered = now
         elif self._entered is not None:
             self._stays = [*self._stays, min(now - self._entered, BATHROOM_MOST_S)][-_STAYS_KEPT:]
@@ -105,14 +108,16 @@ class HabitsDetector:
         local = self._local(now)
         if self._presence.share_heard(now) < LEAST_HEARD:
             self._whole, self._entered = False, None
-        if self._presence.away:
+        deaf = not self._presence.hears(Place.KITCHEN, now)
+        self._kitchen_heard = self._kitchen_heard and not deaf
+        if self._presence.away or deaf:
             for meal, (begin, end) in enumerate(MEALS):
                 if begin <= local.hour < end and self._meal_state[meal] is False:
                     self._meal_state[meal] = None
         if self._whole:
             found += self._missed(local.hour, now)
         stay = 0.0 if self._entered is None else now - self._entered
-        if local.hour >= NIGHT_H and stay >= self._stay_limit():
+        if stay >= self._stay_limit():
             numbers = {"stay_min": stay / 60, "limit_min": self._stay_limit() / 60}
             found += self._tell("bathroom_stay_long", now, numbers)
         return found
@@ -163,6 +168,8 @@ class HabitsDetector:
         for meal, taken in enumerate(self._meal_state):
             self._meals[meal] = [*self._meals[meal], taken][-DAYS_KEPT:]
         for name, baseline in self._baselines.items():
+            if name == "kitchen" and not self._kitchen_heard:
+                continue
             drift = baseline.add(float(len(self._slots[name])), self._day, 0)
             if drift is not None and drift * _WORSE[name] > 0:
                 reason = "more_night_activity_lately" if name == "night" else f"less_{name}_lately"
@@ -171,6 +178,7 @@ class HabitsDetector:
 
     def _begin_day(self, day: int | None, *, whole: bool = False) -> None:
         self._day, self._whole, self._told = day, whole, []
+        self._kitchen_heard = True
         self._slots = {name: [] for name in _SPREADS}
         self._meal_state = [False] * len(MEALS)
 
@@ -197,7 +205,13 @@ class HabitsDetector:
             "day": self._day,
             "now": self._now,
             "entered": self._entered,
-            "today": {"slots": self._slots, "meals": self._meal_state, "whole": self._whole, "told": self._told},
+            "today": {
+                "slots": self._slots,
+                "meals": self._meal_state,
+                "whole": self._whole,
+                "kitchen_heard": self._kitchen_heard,
+                "told": self._told,
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -227,6 +241,7 @@ class HabitsDetector:
         self._day = None if state["day"] is None else int(state["day"])
         self._now, self._entered, self._looked = now, entered, -math.inf
         self._whole, self._told = bool(today["whole"]), [str(reason) for reason in today["told"]]
+        self._kitchen_heard = bool(today.get("kitchen_heard", True))  # states before it was kept
 
 
 def _flag(value: Any) -> bool | None:

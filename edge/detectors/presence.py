@@ -105,6 +105,16 @@ class Presence:
             alive += weight * (not self._dead(device, now))
         return alive / total if total > 0 else 0.0
 
+    def hears(self, place: Place, now: float) -> bool:
+        """Whether any sensor of this place is alive; False where there is none."""
+        return any(p is place and not self._dead(device, now) for device, p in self._places.items())
+
+    def bed_empty(self, now: float) -> bool:
+        """Whether a bed sensor that is alive says that nobody lies there, and none says that somebody does."""
+        beds = [d for d, device in self._devices.items() if device.role is DeviceRole.BED and not self._dead(d, now)]
+        said = [self._flags.get(f"{bed}/bed_occupied") for bed in beds]
+        return False in said and True not in said
+
     def _dead(self, device: str, now: float) -> bool:
         interval = self._devices[device].interval_s
         if device in self._dead_battery:

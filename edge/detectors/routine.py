@@ -30,6 +30,8 @@ _DOOR_SHARE = 0.6
 _DOOR_SPANS_KEPT = 100
 _DAY_H = (7, 22)
 _WAKING_H = (5, 14)
+_BEDTIME_H = 20
+"""A silence begun between this hour and the first waking one is taken for sleep, wherever its last sign came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,11 @@ class RoutineDetector:
     def _reason(self, now: float, context: str, verdict: Verdict) -> str:
         if verdict.chance is None:
             return "quiet_beyond_fixed_limit"
-        hour = datetime.fromtimestamp(now, UTC).astimezone(self._profile.zone).hour
-        if context in (Place.BED, Place.BEDROOM) and _WAKING_H[0] <= hour < _WAKING_H[1]:
-            return "not_up_yet"
-        return "bathroom_too_long" if context == Place.BATHROOM else "too_quiet"
+        if context == Place.BATHROOM:
+            return "bathroom_too_long"
+        began, hour = (
+            datetime.fromtimestamp(t, UTC).astimezone(self._profile.zone).hour
+            for t in (self._presence.last_at or now, now)
+        )
+        asleep = context in (Place.BED, Place.BEDROOM) or not _WAKING_H[0] <= began < _BEDTIME_H
+        return "not_up_yet" if asleep and _WAKING_H[0] <= hour < _WAKING_H[1] else "too_quiet"

@@ -97,6 +97,34 @@ def test_meals_out_are_not_missed() -> None:
     assert [d for d in found if d.reason == "meals_missed"] == []
 
 
+@pytest.mark.parametrize(("dies", "told"), [(6, []), (48, ["meals_missed"])])
+def test_a_dead_kitchen_sensor_misses_no_meal(dies: int, told: list[str]) -> None:
+    """The fridge's contact sends its battery every ten minutes and is not opened: a notice only while it is alive."""
+    supervised = tuple(Device(d.id, d.role, d.room, interval_s=600.0 if d.id == "fridge" else None) for d in DEVICES)
+    detector, begin = HabitsDetector(supervised, ZONE), START + 21 * DAY
+    detector.restore(lived().state())
+    alive = [Reading("fridge", "battery", begin + n * 600.0, 80.0) for n in range(dies * 6)]
+    other = [r for r in day(21, random.Random(5)) if r.device != "fridge"]
+    readings = sorted([r for r in alive if r.at < begin + DAY] + other, key=lambda r: r.at)
+    assert [d.reason for d in feed(detector, readings, begin, begin + 23 * HOUR)] == told
+
+
+def test_weeks_with_a_dead_kitchen_sensor_are_no_decline() -> None:
+    """Three weeks without a word from the kitchen, its battery empty: nothing is told."""
+    rng, detector, begin = random.Random(5), lived(42), START + 42 * DAY
+    readings = [r for n in range(21) for r in day(42 + n, rng) if r.device != "fridge"]
+    assert feed(detector, [Reading("fridge", "battery", begin, 0.0), *readings], begin, begin + 21 * DAY) == []
+
+
+@pytest.mark.parametrize(("in_bed", "told"), [(False, ["bathroom_stay_long"]), (True, []), (None, [])])
+def test_the_bathroom_is_watched_at_night_while_the_bed_is_empty(in_bed: bool | None, told: list[str]) -> None:
+    """At three in the morning: a notice only where a bed sensor says that nobody came back to bed unseen."""
+    detector, at = HabitsDetector((*DEVICES, Device("bed", DeviceRole.BED, "bedroom")), ZONE), START + 3 * HOUR
+    bed = [] if in_bed is None else [Reading("bed", "bed_occupied", at - 60, in_bed)]
+    found = feed(detector, [*bed, Reading("pir-bath", "motion", at, True)], at - HOUR, at + 2 * HOUR)
+    assert [d.reason for d in found] == told
+
+
 def test_a_long_stay_in_the_bathroom_is_a_notice() -> None:
     """Nothing after the bathroom at ten in the morning: told within the hour; with a fixed limit from the first day."""
     for days in (2, 21):
@@ -134,6 +162,35 @@ def test_a_restart_in_the_middle_of_a_day_changes_nothing() -> None:
     again.restore(json.loads(json.dumps(plain.state(), allow_nan=False)))
     results = [feed(d, rest, begin + 13 * HOUR, begin + DAY + 600) for d in (plain, again)]
     assert results[0] == results[1] != []
+
+
+def test_restarts_at_every_event_change_nothing() -> None:
+    """No kitchen, and the bathroom for hours: made afresh from its state, through JSON, after every
+    event and every tick in between, the detector tells the same.
+    """
+    begin = START + 21 * DAY
+    eventful = [r for r in day(21, random.Random(5)) if r.device != "fridge" and r.at < begin + 15.5 * HOUR]
+    last = [Reading("pir-bath", "motion", begin + 16 * HOUR, True)]
+    plain = feed(lived(), [*eventful, *last], begin, begin + 18 * HOUR)
+    found: list[Detection] = []
+    restarted, now = lived(), begin
+    for reading in [*eventful, *last, Reading("stranger", "motion", begin + 18 * HOUR, True)]:
+        while now + 300 < reading.at:
+            now += 300
+            found += restarted.on_tick(now)
+            restarted = afresh(restarted)
+        now = reading.at
+        found += restarted.on_reading(reading, now)
+        restarted = afresh(restarted)
+    assert {d.reason for d in plain} == {"meals_missed", "bathroom_stay_long"}
+    assert found == plain
+
+
+def afresh(detector: HabitsDetector) -> HabitsDetector:
+    """Another detector with its state as it was on flash."""
+    again = HabitsDetector(DEVICES, ZONE)
+    again.restore(json.loads(json.dumps(detector.state(), allow_nan=False)))
+    return again
 
 
 @pytest.mark.parametrize("step", [-40 * DAY, -3 * HOUR, 3 * HOUR, 30 * HOUR, 400 * DAY])

@@ -174,6 +174,36 @@ def test_a_restart_in_the_middle_of_a_silence_changes_nothing() -> None:
     assert len(text) < 60_000
 
 
+def test_restarts_before_and_after_the_alarm_change_nothing() -> None:
+    """Made afresh from its state every hour of a silence, and once more after the alarm: raised once, cleared once, at
+    the same moments as without.
+    """
+    at = START + 14 * DAY + 10 * HOUR
+    last, back = Reading("fridge", "contact_open", at, True), Reading("pir-1", "motion", at + 9 * HOUR, True)
+    plain, restarted = lived()[0], lived()[0]
+    expected = feed(plain, [last], at + 9 * HOUR) + plain.on_reading(back, back.at)
+    found = restarted.on_reading(last, at)
+    for n in range(1, 109):
+        found += restarted.on_tick(at + n * 300)
+        if n % 12 == 0:
+            state = json.dumps(restarted.state(), allow_nan=False)
+            restarted = RoutineDetector(HOME, profile())
+            restarted.restore(json.loads(state))
+    found += restarted.on_reading(back, back.at)
+    assert [d.cleared for d in expected] == [False, True]
+    assert found == expected
+
+
+def test_who_was_last_seen_in_the_kitchen_late_is_not_up_either() -> None:
+    """Without a sensor of the bed: the fridge at eleven in the evening, then nothing until the morning."""
+    home = tuple(d for d in HOME if d.role is not DeviceRole.BED)
+    rng, detector = random.Random(1), RoutineDetector(tuple(home), profile())
+    feed(detector, [r for n in range(14) for r in day(n, rng) if r.device != "bed-1"])
+    late = START + 13 * DAY + 23 * HOUR
+    found = feed(detector, [Reading("fridge", "contact_open", late, True)], late + 14 * HOUR)
+    assert [d.reason for d in found] == ["not_up_yet"]
+
+
 @pytest.mark.parametrize(
     "broken", [{}, {"v": 99}, {"v": 1}, {"v": 1, "presence": 3}, {"v": 1, "presence": {"last_at": float("nan")}}]
 )
