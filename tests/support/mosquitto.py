@@ -58,13 +58,20 @@ def configured_mosquitto(folder: Path, text: str, **environment: str) -> Iterato
 @contextmanager
 def mosquitto() -> Iterator[int]:
     """Run a broker and yield its port; it is stopped by its own process id."""
+    with mosquitto_process() as (port, _):
+        yield port
+
+
+@contextmanager
+def mosquitto_process() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """As `mosquitto`, with its process."""
     port = free_port()
     process = subprocess.Popen(
         [mosquitto_program(), "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         wait_for_port(port)
-        yield port
+        yield port, process
     finally:
         process.terminate()
         process.wait(10)

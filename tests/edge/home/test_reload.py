@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from collections.abc import Callable
 
 import paho.mqtt.client as mqtt
@@ -11,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import HomeBroker
 from edge.home.link import HomeLink
-from tests.support.mosquitto import mosquitto
+from tests.support.mosquitto import mosquitto, mosquitto_process
 
 _FILTER = "home/v1/+/senml"
 
@@ -120,6 +121,26 @@ async def test_ended_during_a_group_commit() -> None:
         await _end(task, flash.may_commit)
         assert flash.taken == [b"one", b"two"]
         assert await _next_session(port) == [b"marker"]
+
+
+async def test_a_busy_broker_has_read_the_acknowledgements_before_the_link_ends() -> None:
+    """It has twenty on their way to us and more to send, and reads nothing while the link is given up."""
+    with mosquitto_process() as (port, broker):
+        flash = _Flash()
+        flash.may_take.set()
+        task = await _running(flash.link(port))
+        await _send(port, *(b"%d" % n for n in range(30)))
+        await _holds(lambda: len(flash.taken) == 20)
+        broker.send_signal(signal.SIGSTOP)
+        try:
+            task.cancel()
+            flash.may_commit.set()
+            await asyncio.sleep(0.3)
+        finally:
+            broker.send_signal(signal.SIGCONT)
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()
+        assert await _next_session(port) == [*(b"%d" % n for n in range(20, 30)), b"marker"]
 
 
 async def test_ended_while_a_message_is_taken() -> None:
