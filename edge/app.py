@@ -68,7 +68,7 @@ async def _until_stopped(
         "fallback": _or_idle(gateway.fallback.run()),
         "tick": _every(_TICK_S, tick),
         "batches": _every(gateway.config.telemetry.batch_interval_s, batches),
-        "time": _every(_KEEP_TIME_S, clock.keep),
+        "time": _every(_KEEP_TIME_S, partial(_keep_time, gateway)),
         "memory": remembering(gateway),
         "renewal": gateway.renewal.run() if gateway.renewal is not None else _idle(),
         "remote": _every(1.0, gateway.remote.tick) if gateway.remote is not None else _idle(),
@@ -107,6 +107,12 @@ async def _look(gateway: Gateway) -> None:
     if not gateway.home.connected:
         pulses.beat("home", gateway.clock.now().mono)
     pulses.beat("uplink", gateway.uplink.moved_at)
+
+
+async def _keep_time(gateway: Gateway) -> None:
+    """Not on the event loop: a flash card may take seconds, and an alarm would wait."""
+    if (write := gateway.clock.keep()) is not None:
+        await asyncio.to_thread(write)
 
 
 async def _idle() -> None:

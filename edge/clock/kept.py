@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
+
+from edge.files import write_whole
 
 LATEST_PLAUSIBLE = 4_102_444_800.0
 """2100-01-01."""
@@ -25,14 +26,4 @@ def read_last_known(path: Path, floor: float) -> float:
 def write_last_known(path: Path, at: float) -> None:
     """Keep `at`; a power cut leaves the old file or the new one. Raises OSError."""
     text = f"{at:.0f}"
-    new = path.with_suffix(".new")
-    with new.open("w", encoding="ascii") as file:
-        file.write(f"{text} {zlib.crc32(text.encode()):08x}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, f"{text} {zlib.crc32(text.encode()):08x}\n".encode())

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -58,8 +59,10 @@ class Clock(Protocol):
         """Unix seconds that have certainly passed, for judging certificates; None: the system's clock is right."""
         ...
 
-    def keep(self) -> None:
-        """Call about once a minute: keeps the time on flash when due."""
+    def keep(self) -> Callable[[], None] | None:
+        """Call about once a minute: what is to be done to keep the time on flash, on a thread that may wait for it;
+        None: nothing is due.
+        """
         ...
 
 
@@ -86,8 +89,9 @@ class SystemClock:
         """None: it takes the machine's word."""
         return None
 
-    def keep(self) -> None:
+    def keep(self) -> Callable[[], None] | None:
         """Nothing is kept."""
+        return None
 
 
 class KeptClock:
@@ -132,16 +136,13 @@ class KeptClock:
         boot = self._boot()
         return self.timeline.wall(boot) if self.timeline.known else self._kept + boot - self._started
 
-    def keep(self) -> None:
-        """Write the time to flash if it is synchronised and an hour has passed; a failure is logged."""
+    def keep(self) -> Callable[[], None] | None:
+        """What writes the time to flash if it is synchronised and an hour has passed; a failure is logged."""
         boot = self._boot()
         if not self.timeline.known or boot < self._next_keep:
-            return
+            return None
         self._next_keep = boot + _KEEP_EVERY_S
-        try:
-            write_last_known(self._path, self.timeline.wall(boot))
-        except OSError as error:
-            log.warning("time_not_kept", path=str(self._path), error=str(error))
+        return partial(_keep, self._path, self.timeline.wall(boot))
 
     def _boot(self) -> float:
         now = self._observe()
@@ -151,6 +152,13 @@ class KeptClock:
             if step in (Step.FIRST_SYNC, Step.STEPPED):
                 log.warning("clock", step=step, wall=self.timeline.wall(now.boot), boot=now.boot)
         return now.boot
+
+
+def _keep(path: Path, wall: float) -> None:
+    try:
+        write_last_known(path, wall)
+    except OSError as error:
+        log.warning("time_not_kept", path=str(path), error=str(error))
 
 
 _last_asked: list[float | bool] = [-1.0, False]

@@ -7,7 +7,6 @@ own, synced, and the link is turned by one rename. A power cut leaves the old or
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from edge.files import sync_folder, write_whole
 
 KEY, CERTIFICATE, AUTHORITY = "gateway.key", "gateway.crt", "ca.crt"
 CURRENT = "current"
@@ -72,7 +73,7 @@ def new_key(pending: Path | None = None) -> NewKey:
         made = _requesting(ec.generate_private_key(ec.SECP256R1()))
         if pending is not None:
             pending.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(pending, made.pem, 0o600)
+            write_whole(pending, made.pem, 0o600)
     except (OSError, ValueError, TypeError) as error:
         raise CredentialsError(f"{pending}: {error}") from None
     return made
@@ -94,15 +95,14 @@ def store(folder: Path, key: NewKey, certificate: str, authority: str) -> Path:
     place = folder / name
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(place / KEY, key.pem, 0o600)
-        _write(place / CERTIFICATE, certificate.encode(), 0o644)
-        _write(place / AUTHORITY, authority.encode(), 0o644)
-        _sync(place)
+        write_whole(place / KEY, key.pem, 0o600)
+        write_whole(place / CERTIFICATE, certificate.encode(), 0o644)
+        write_whole(place / AUTHORITY, authority.encode(), 0o644)
         turning = folder / f".{CURRENT}"
         turning.unlink(missing_ok=True)
         turning.symlink_to(name)
         turning.replace(folder / CURRENT)
-        _sync(folder)
+        sync_folder(folder)
         for old in folder.iterdir():
             if old.is_dir() and not old.is_symlink() and old.name != name:
                 shutil.rmtree(old)
@@ -130,21 +130,3 @@ def _requesting(key: ec.EllipticCurvePrivateKey) -> NewKey:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anju-gateway")])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return NewKey(key, request.public_bytes(serialization.Encoding.PEM).decode())
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

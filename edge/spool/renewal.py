@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from edge.files import sync_folder
 from edge.spool.errors import SpoolFull
 from edge.spool.file import Gone, SpoolFile
 from edge.spool.salvage import Wreck, open_wreck
-from edge.spool.schema import sync_folder
 from protocols.errors import ProtocolError
 from protocols.wire import Lane, decode_alarm, decode_telemetry, encode
 

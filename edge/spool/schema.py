@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
+from edge.files import sync_folder
 from edge.spool.errors import SpoolError, damaged, spool_error
+
+_CACHE_KB = 512
+"""SQLite would keep 2 MB of pages. The gateway reads little of what it writes, and memory is short."""
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (
@@ -48,6 +51,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(STEPS) and _tables(db) == _newest_tables():
             raise damaged(path, "the version of the tables")
@@ -86,12 +90,3 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
                 # Files of version 1 were written with user_version after the tables: a cut in between left both.
                 db.execute(statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS "))
         db.execute(f"PRAGMA user_version={len(STEPS)}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names of new, renamed and removed files on flash. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,6 +9,7 @@ import pytest
 
 from cloud.enrolment import authority as ca
 from edge.clock import Instant, SystemClock
+from edge.files import write_whole
 from edge.provisioning import client, credentials
 from edge.provisioning.client import Answer, EnrolmentError
 from edge.provisioning.credentials import CredentialsError, NewKey
@@ -57,14 +58,16 @@ def test_a_power_cut_while_storing(tmp_path: Path, authority: ca.Authority, monk
     new = credentials.new_key()
     written = []
 
-    def cut(path: Path) -> None:
+    def cut(path: Path, body: bytes, mode: int) -> None:
+        write_whole(path, body, mode)
         written.append(path)
-        raise OSError(5, "power is cut", str(path))
+        if path.name == credentials.AUTHORITY:
+            raise OSError(5, "power is cut", str(path))
 
-    monkeypatch.setattr(credentials, "_sync", cut)
+    monkeypatch.setattr(credentials, "write_whole", cut)
     with pytest.raises(CredentialsError, match="power is cut"):
         credentials.store(folder, new, _certificate(authority, new, serial=8), authority.pem)
-    assert written
+    assert len(written) == 3
     assert credentials.present(folder).certificate == pem
 
 
