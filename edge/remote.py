@@ -4,12 +4,13 @@ Theory of operation. The local file is never written. What the cloud sends is an
 version. One file beside the spool says which overlay is in force, which was before it, and whether the present one is
 on trial. A trial ends well when the cloud answers on a connection made with it; it ends badly when `confirm_s` pass
 without that, or after three starts of the process without it (a configuration that kills the gateway gets no further).
-The command stays unanswered during the trial, so the cloud sends it again, and that finds the outcome.
+The command stays unanswered during the trial; its outcome is sent with the cloud's first sign of life after it. Should
+that be lost with the process, the cloud sends the command again, and that finds the outcome in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ _NEVER_ENDS = ("_file", "_dir", "_url")
 _INSTALLERS = frozenset({"fallback.modem"})
 """What only somebody who stands before the gateway can know."""
 _MOST_STARTS = 3
+
+Answer = Callable[[Reply], Awaitable[None]]
+"""Sends a reply; returns once the broker has it."""
 
 
 class Overlay(msgspec.Struct, frozen=True):
@@ -103,6 +107,7 @@ class RemoteConfig:
         self.state = _read(state_file)
         self._tried_from = clock.now().mono
         self._reload_due = False
+        self._untold: Outcome | None = None
 
     def starting(self) -> GatewayConfig:
         """The configuration to start with: an overlay that was tried too often or cannot be used any more steps back.
@@ -111,7 +116,7 @@ class RemoteConfig:
         """
         trial = self.state.trial
         if trial is not None and trial.starts >= _MOST_STARTS:
-            self._save(rolled_back(self.state, f"not confirmed in {trial.starts} starts"))
+            self._end_trial(rolled_back(self.state, f"not confirmed in {trial.starts} starts"))
         elif trial is not None:
             self._save(
                 msgspec.structs.replace(self.state, trial=msgspec.structs.replace(trial, starts=trial.starts + 1))
@@ -126,28 +131,30 @@ class RemoteConfig:
             except ConfigError as error:
                 load(self._local)
                 log.critical("remote_config_unusable", version=self.state.current.version, error=str(error))
-                unusable = msgspec.structs.replace(self.state, current=self.state.previous, previous=None, trial=None)
-                self._save(rolled_back(self.state, str(error)) if self.state.trial else unusable)
+                if self.state.trial is not None:
+                    self._end_trial(rolled_back(self.state, str(error)))
+                else:
+                    self._save(msgspec.structs.replace(self.state, current=self.state.previous, previous=None))
         return load(self._local)
 
     def apply(self, command: Configure) -> Reply | None:
         """Judge a command and begin its trial; None while the outcome is open. Raises OSError."""
         state, last = self.state, self.state.last
         if last is not None and last.command_id == command.id:
-            return self._reply(command, last.done, last.detail)
+            return self._reply(command.id, last.done, last.detail)
         if state.trial is not None:
             if state.trial.command_id == command.id:
                 return None
-            return self._reply(command, False, "another version is being tried")
+            return self._reply(command.id, False, "another version is being tried")
         if state.current is not None and command.version <= state.current.version:
-            return self._reply(command, False, f"version {state.current.version} is in force")
+            return self._reply(command.id, False, f"version {state.current.version} is in force")
         names = forbidden(command.settings)
         if names:
-            return self._reply(command, False, f"the cloud may not set {', '.join(names)}")
+            return self._reply(command.id, False, f"the cloud may not set {', '.join(names)}")
         try:
             load(self._local, command.settings)
         except ConfigError as error:
-            return self._reply(command, False, str(error))
+            return self._reply(command.id, False, str(error))
         now = self._clock.now()
         trial = Trial(command.id, now.wall, command.confirm_s)
         self._save(RemoteState(Overlay(command.version, command.settings), state.current, trial, last))
@@ -161,15 +168,21 @@ class RemoteConfig:
         self._tried_from = self._clock.now().mono
         self._reload_due = False
 
-    async def reached(self) -> None:
-        """The cloud has answered on the present configuration: a trial has ended well."""
+    async def reached(self, answer: Answer) -> None:
+        """The cloud is there on the present configuration: a trial has ended well. It hears of every outcome it has not
+        been told. Raises OSError, and what `answer` raises; the outcome is then told the next time.
+        """
         state = self.state
-        if state.trial is None or state.current is None or self._reload_due:
-            return
-        version = state.current.version
-        outcome = Outcome(state.trial.command_id, version, True, f"version {version} in force")
-        self._save(msgspec.structs.replace(state, trial=None, last=outcome))
-        log.info("remote_config_confirmed", version=version)
+        if state.trial is not None and state.current is not None and not self._reload_due:
+            version = state.current.version
+            outcome = Outcome(state.trial.command_id, version, True, f"version {version} in force")
+            self._end_trial(msgspec.structs.replace(state, trial=None, last=outcome))
+            log.info("remote_config_confirmed", version=version)
+        untold = self._untold
+        if untold is not None:
+            await answer(self._reply(untold.command_id, untold.done, untold.detail))
+            if self._untold is untold:
+                self._untold = None
 
     async def tick(self) -> None:
         """Roll back what the cloud was not reached with."""
@@ -177,7 +190,7 @@ class RemoteConfig:
         if trial is None or self._reload_due:
             return
         if self._clock.now().mono - self._tried_from > trial.confirm_s:
-            self._save(rolled_back(self.state, f"the cloud was not reached within {trial.confirm_s:.0f} s"))
+            self._end_trial(rolled_back(self.state, f"the cloud was not reached within {trial.confirm_s:.0f} s"))
             log.error("remote_config_rolled_back", why="cloud_not_reached")
             self._reload()
 
@@ -194,9 +207,13 @@ class RemoteConfig:
             "last": msgspec.to_builtins(state.last),
         }
 
-    def _reply(self, command: Configure, done: bool, detail: str) -> Reply:
+    def _end_trial(self, state: RemoteState) -> None:
+        self._save(state)
+        self._untold = state.last
+
+    def _reply(self, command_id: str, done: bool, detail: str) -> Reply:
         status = ReplyStatus.DONE if done else ReplyStatus.REFUSED
-        return Reply(v=1, id=command.id, at=self._clock.now().wall, status=status, detail=detail[:500])
+        return Reply(v=1, id=command_id, at=self._clock.now().wall, status=status, detail=detail[:500])
 
     def _save(self, state: RemoteState) -> None:
         write_whole(self._file, msgspec.json.encode(state))

@@ -25,7 +25,7 @@ from edge.memory import DetectorMemory
 from edge.pipeline import Pipeline
 from edge.provisioning.renewal import CREDENTIALS, Renewal
 from edge.readings import Device, DeviceRole
-from edge.remote import RemoteConfig
+from edge.remote import Answer, RemoteConfig
 from edge.sources.base import Seen
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
@@ -189,7 +189,7 @@ def _group_commit_s(config: GatewayConfig) -> float:
     return own if own < batch else min(own, batch) + _BATCH_IS_LATE_S
 
 
-async def _nothing() -> None:
+async def _nothing(_answer: Answer) -> None:
     """Nobody waits to hear that the cloud was reached."""
 
 

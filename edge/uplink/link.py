@@ -40,6 +40,8 @@ _INCOMING_LIMIT = 2_000
 """Messages held in memory; a QoS 1 message that does not fit stays with the broker, any other is counted."""
 
 OnCommand = Callable[[Command], Awaitable[Reply | None]]
+OnReached = Callable[[Callable[[Reply], Awaitable[None]]], Awaitable[None]]
+"""The cloud is there; what is to be said to it goes through the callable."""
 OnSettled = Callable[[Lane, list[tuple[int, int]]], None]
 _POLL_S = 0.25
 _DEAF_AFTER = 3
@@ -67,7 +69,7 @@ class Uplink:
         on_command: OnCommand,
         on_settled: OnSettled,
         on_back: Callable[[], Awaitable[None]],
-        on_reached: Callable[[], Awaitable[None]],
+        on_reached: OnReached,
     ) -> None:
         self._broker = broker
         self._config = config
@@ -248,11 +250,11 @@ class Uplink:
                 if str(message.topic) == ack_topic:
                     await self._settle(decode_ack(payload))
                     if not self._acked_this_session:
-                        await self._on_reached()
+                        await self._on_reached(partial(self._reply, client))
                     self._acked_this_session = True
                     backoff.succeeded()
                 else:
-                    await self._on_reached()
+                    await self._on_reached(partial(self._reply, client))
                     await self._command(client, decode_command(payload))
             except ProtocolError as error:
                 self.counts[f"refused_{error.reason}"] += 1
@@ -276,4 +278,7 @@ class Uplink:
     async def _command(self, client: aiomqtt.Client, command: Command) -> None:
         reply = await self._on_command(command)
         if reply is not None:
-            await client.publish(up(self._gateway, Up.REPLY), encode(reply), qos=1)
+            await self._reply(client, reply)
+
+    async def _reply(self, client: aiomqtt.Client, reply: Reply) -> None:
+        await client.publish(up(self._gateway, Up.REPLY), encode(reply), qos=1)

@@ -8,14 +8,17 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
-from tests.support.chain import Chain, wait_for
+from firmware_sim.devices import pack
+from tests.support.chain import Chain, leave, wait_for
 
 GATEWAY = "gw-demo"
 _CONTACTS = """
@@ -32,13 +35,18 @@ keepalive_s = 300
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    """Brokers, cloud and one gateway, running and connected."""
+    """Brokers, cloud and one gateway, running and connected, and a sensor that measures."""
     made = Chain(tmp_path)
     made.configure()
     made.start()
     try:
         wait_for("gateway at the cloud", lambda: made.log(GATEWAY, "uplink_connected"))
+        stop = Event()
+        measuring = Thread(target=_measuring, args=(made, stop))
+        measuring.start()
         yield made
+        stop.set()
+        measuring.join()
     finally:
         made.stop()
 
@@ -66,6 +74,14 @@ def _newest(chain: Chain, *words: str) -> str:
         return line if any(word in line for word in words) else None
 
     return str(wait_for(f"one of {words}", found))
+
+
+def _measuring(chain: Chain, until: Event) -> None:
+    """A home that lives: what it measures is acknowledged, and so the gateway sees that the cloud is there."""
+    devices = chain.publisher()
+    while not until.wait(0.2):
+        devices.publish(*pack("oximeter-1", time.time(), heart_rate=(70.0, "beat/min")), qos=1)
+    leave(devices)
 
 
 def _status(chain: Chain) -> Any:

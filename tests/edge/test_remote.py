@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from edge.clock import SystemClock
 from edge.fallback.contacts import Contact
 from edge.remote import RemoteConfig, forbidden
-from protocols.wire import Configure, ReplyStatus
+from protocols.wire import Configure, Reply, ReplyStatus
+from tests.support.chain import wait_for
+from tests.support.gateway import home_and_cloud
 
 _LOCAL = """
 [gateway]
@@ -48,7 +51,9 @@ def test_what_the_cloud_may_set(settings: dict[str, Any], names: list[str]) -> N
 
 
 async def test_contacts_from_the_cloud(tmp_path: Path) -> None:
-    """A list with one wrong number changes nothing; a good one replaces the local list whole and has a version."""
+    """A list with one wrong number changes nothing; a good one replaces the local list whole and has a version. The
+    cloud hears once that it is in force, also where the first try breaks.
+    """
     remote = _remote(tmp_path)
     good = [{"name": "女儿", "phone": "13800000001"}, {"name": "Li", "phone": "13800000002", "after_s": 60}]
     wrong = remote.apply(_command(1, {"fallback": {"contacts": [*good, {"name": "x", "phone": "abc"}]}}))
@@ -58,8 +63,51 @@ async def test_contacts_from_the_cloud(tmp_path: Path) -> None:
     assert remote.present().fallback.people() == (Contact("…0001", "10000000001"),)
     assert remote.apply(_command(2, {"fallback": {"phones": [], "contacts": good}})) is None
     remote.restarted()
-    await remote.reached()
+    told: list[Reply] = []
+
+    async def broken(_reply: Reply) -> None:
+        raise ConnectionError
+
+    async def answer(reply: Reply) -> None:
+        told.append(reply)
+
+    with pytest.raises(ConnectionError):
+        await remote.reached(broken)
+    await remote.reached(answer)
+    await remote.reached(answer)
+    assert [(r.id, r.status, r.detail) for r in told] == [("c-2", ReplyStatus.DONE, "version 2 in force")]
     assert remote.version() == 2
     present = remote.present().fallback
     assert [c.name for c in present.people()] == ["女儿", "Li"]
     assert present.modem is not None
+
+
+def test_outcomes_are_told_without_being_asked_again(tmp_path: Path) -> None:
+    """Each command is sent once. Its outcome comes by itself, after the reload that it caused and the cloud's first
+    acknowledgement: in force, or undone because the cloud was silent.
+    """
+    with home_and_cloud(tmp_path, more="[uplink]\nresend_after_s = 0.3\nbackoff_first_s = 0.1\n") as (gateway, cloud):
+        gateway.start()
+        wait_for("connected", lambda: gateway.log("uplink_connected"))
+
+        def outcome(command: Configure, *, confirmed: bool) -> tuple[ReplyStatus, str]:
+            cloud.answers = confirmed
+            cloud.command(command)
+            wait_for("trial", lambda: gateway.log("remote_config_trying")[-1:])
+            if not confirmed:
+                wait_for("rolled back", lambda: gateway.log("remote_config_rolled_back"))
+            cloud.answers = True
+
+            def told() -> list[Reply]:
+                gateway.measure(21.5)
+                return [r for r in list(cloud.replies) if r.id == command.id]
+
+            reply = wait_for(f"outcome of {command.id}", told)[0]
+            return reply.status, reply.detail
+
+        good = Configure(1, "c-1", time.time() + 600, 1, {"telemetry": {"batch_interval_s": 0.5}}, 60.0)
+        assert outcome(good, confirmed=True) == (ReplyStatus.DONE, "version 1 in force")
+        silent = Configure(1, "c-2", time.time() + 600, 2, {"telemetry": {"batch_interval_s": 0.6}}, 1.0)
+        words = "version 2 rolled back: the cloud was not reached within 1 s"
+        assert outcome(silent, confirmed=False) == (ReplyStatus.REFUSED, words)
+        assert [len([r for r in cloud.replies if r.id == c]) for c in ("c-1", "c-2")] == [1, 1]
