@@ -14,7 +14,6 @@ from typing import Any
 import aiomqtt
 
 from edge import config, daemon
-from edge.devices import listen
 from edge.health import SOCKET_NAME, version
 from edge.uplink.connection import ADVICE, Cause
 
@@ -86,6 +85,8 @@ def _add_provision(commands: Any) -> None:
 
 
 def _devices(loaded: config.GatewayConfig, seconds: float, discover: bool) -> int:
+    from edge.devices import listen  # the daemon never needs it
+
     broker = loaded.home_broker
     try:
         print(listen.report(loaded, seconds, discover=discover), end="" if discover else "\n")

@@ -74,6 +74,22 @@ def test_each_extra_alone(
     assert found == "[]"
 
 
+def test_one_line_installs_a_gateway_and_upgrades_it(wheel: Path, tmp_path: Path) -> None:
+    """The script of the release, run twice as for an upgrade: the locked packages, the program, the unit."""
+    places = {"PREFIX": str(tmp_path / "opt"), "UNITS": str(tmp_path / "units"), "PYTHON": sys.executable}
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | places
+    for _ in range(2):
+        done = subprocess.run(
+            [ROOT / "deploy" / "install-gateway", wheel], capture_output=True, text=True, env=env, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == wheel.name.split("-")[1]
+    unit = "anju-gateway.service"
+    assert (tmp_path / "units" / unit).read_bytes() == (ROOT / "deploy" / "systemd" / unit).read_bytes()
+    refused = subprocess.run([ROOT / "deploy" / "install-gateway"], capture_output=True, text=True, env=env)
+    assert (refused.returncode, "install-gateway WHEEL" in refused.stderr) == (2, True)
+
+
 def _constraints(folder: Path) -> Path:
     """The lock without its hashes, which constraints cannot carry for a wheel of our own."""
     lines = [
