@@ -27,7 +27,7 @@ import psutil
 from tests.bench import report
 from tests.bench.gateway_home import WEARABLES, Home, devices_toml
 from tests.support.chain import wait_for
-from tests.support.gateway import AnsweringCloud, ask_status
+from tests.support.gateway import AnsweringCloud, ask_status, wiring
 from tests.support.mosquitto import free_port, mosquitto, mosquitto_program
 
 GOALS = {
@@ -40,16 +40,7 @@ GOALS = {
 _UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "anju-gateway.service"
 _DAY_S = 86_400.0
 _BURST_S = 10.0
-_CONFIG = """[gateway]
-id = "gw-1"
-data_dir = "{data}"
-[home_broker]
-port = {home}
-[cloud_broker]
-host = "127.0.0.1"
-port = {cloud}
-tls = false
-[clock]
+_CONFIG = """[clock]
 wait_for_time_s = 0
 [alarms]
 merge_s = 1
@@ -68,8 +59,8 @@ class Daemon:
         self.data = folder / "data"
         self._log = folder / "gateway.log"
         config = folder / "gateway.toml"
-        ports = {"home": home, "cloud": cloud, "metrics": free_port()}
-        config.write_text(_CONFIG.format(data=self.data, **ports) + devices_toml())
+        own = _CONFIG.format(metrics=free_port())
+        config.write_text(wiring(self.data, home, cloud) + own + devices_toml())
         started = ["-c", _START] if profile is None else ["-m", "cProfile", "-o", str(profile), "-m", "edge.cli"]
         command = [sys.executable, *started, "run", "--config", str(config)]
         with self._log.open("ab") as log:

@@ -8,15 +8,13 @@ flash without its incident. Doubled is a value stored twice or otherwise, a seco
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.devices import Wearable, pack
 from firmware_sim.signals import Activity, Body
 from tests.support.chain import Chain, all_accepted, leave, running_chain, wait_for
-from tests.support.ending import end_on_sigterm
+from tests.support.rounds import finish, options, press
 
 TARGETS = ("gw-demo", "cloud", "cloud-broker", "home-broker-gw-demo")
 _PLAY_S = 4.8
@@ -83,8 +81,7 @@ class Round:
                 frames += 1
             if now >= press_at and not pressed:
                 pressed = True
-                infos.append(devices.publish(*pack("sos-1", at, sos=True), qos=1))
-                infos.append(devices.publish(*pack("sos-1", at + 0.01, sos=False), qos=1))
+                infos += press(devices, "sos-1", at)
             if now >= kill_at and not killed:
                 killed = True
                 self.chain.kill(target)
@@ -214,19 +211,10 @@ def run(rounds: int, seed: int, folder: Path) -> Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `scripts/faults chain`; the exit code is 1 if anything was lost or doubled."""
-    end_on_sigterm()
-    parser = argparse.ArgumentParser(prog="scripts/faults chain", description="kill -9 at random moments of a replay")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1, help="round i uses seed + i")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here")
-    options = parser.parse_args(arguments)
+    chosen = options("chain", "kill -9 at random moments of a replay").parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="anju-faults-") as folder:
-        report = run(options.rounds, options.seed, Path(folder))
-    text = json.dumps(asdict(report), indent=1)
-    print(text)
-    if options.json is not None:
-        options.json.write_text(text + "\n")
-    return 1 if report.lost or report.doubled or report.failed_seeds else 0
+        report = run(chosen.rounds, chosen.seed, Path(folder))
+    return finish(report, chosen.json)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,13 @@ lies in the gateway's future or past (refused, in the log).
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -29,7 +27,7 @@ from protocols.wire import AlarmKind, Progress, ProgressStage
 from tests.faults.gateway_bed import Bed, connected, running_bed
 from tests.faults.gateway_breaks import FAULTS, Breaker, draw
 from tests.support.chain import all_accepted, wait_for
-from tests.support.ending import end_on_sigterm
+from tests.support.rounds import finish, options, press
 
 _PLAY_S = 2.4
 _STEP_S = 0.05
@@ -92,8 +90,7 @@ class Round:
             infos.append(self._measure("plain", None))
             if passed >= press_at and not pressed:
                 pressed = True
-                infos.append(self.bed.devices.publish(*pack("sos", at, sos=True), qos=1))
-                infos.append(self.bed.devices.publish(*pack("sos", at + 0.01, sos=False), qos=1))
+                infos += press(self.bed.devices, "sos", at)
             time.sleep(_STEP_S)
         breaking.join()
         all_accepted(self.bed.devices, infos)
@@ -265,24 +262,16 @@ def run(rounds: int, seed: int, folder: Path, only: Sequence[str] | None = None)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `scripts/faults gateway`; the exit code is 1 if anything was lost or doubled."""
-    end_on_sigterm()
-    parser = argparse.ArgumentParser(prog="scripts/faults gateway", description="break everything around a gateway")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1, help="round i uses seed + i")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here")
+    parser = options("gateway", "break everything around a gateway")
     parser.add_argument("--only", choices=FAULTS, action="append", help="only these faults (may be repeated)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs and data here")
-    options = parser.parse_args(arguments)
-    print(f"takes about {options.rounds * 7 / 60:.0f} minutes", file=sys.stderr)
+    chosen = parser.parse_args(arguments)
+    print(f"takes about {chosen.rounds * 7 / 60:.0f} minutes", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="anju-faults-") as folder:
-        if options.keep is not None:
-            options.keep.mkdir(parents=True, exist_ok=True)
-        report = run(options.rounds, options.seed, options.keep or Path(folder), options.only)
-    text = json.dumps(asdict(report), indent=1, ensure_ascii=False)
-    print(text)
-    if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
-    return 1 if report.lost or report.doubled or report.failed_seeds else 0
+        if chosen.keep is not None:
+            chosen.keep.mkdir(parents=True, exist_ok=True)
+        report = run(chosen.rounds, chosen.seed, chosen.keep or Path(folder), chosen.only)
+    return finish(report, chosen.json)
 
 
 if __name__ == "__main__":

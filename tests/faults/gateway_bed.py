@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.faults.gateway_cloud import GATEWAY, Cloud
 from tests.support.chain import leave, wait_for
-from tests.support.gateway import ask_status
+from tests.support.gateway import ask_status, wiring
 from tests.support.mosquitto import free_port, mosquitto_program, wait_for_port
 from tests.support.proxy import SlowProxy
 
@@ -30,16 +30,7 @@ persistence true
 persistence_location {folder}/
 max_queued_messages 0
 """
-_CONFIG = """[gateway]
-id = "{gateway}"
-data_dir = "{data}"
-[home_broker]
-port = {home}
-[cloud_broker]
-host = "127.0.0.1"
-port = {cloud}
-tls = false
-[telemetry]
+_CONFIG = """[telemetry]
 batch_interval_s = 0.3
 [spool]
 group_commit_s = 0.5
@@ -93,7 +84,7 @@ class Bed:
         self._configure()
 
     def _configure(self) -> None:
-        text = _CONFIG.format(gateway=GATEWAY, data=self.data, home=self.ports["home"], cloud=self.proxy.port)
+        text = wiring(self.data, self.ports["home"], self.proxy.port, GATEWAY) + _CONFIG
         (self.folder / "gateway.toml").write_text(text)
 
     def _publisher(self, name: str) -> mqtt.Client:

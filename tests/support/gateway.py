@@ -37,9 +37,8 @@ from tests.support.chain import wait_for
 from tests.support.mosquitto import mosquitto
 
 GATEWAY = "gw-1"
-_CONFIG = """
-[gateway]
-id = "gw-1"
+_WIRING = """[gateway]
+id = "{gateway}"
 data_dir = "{data}"
 [home_broker]
 port = {home}
@@ -47,7 +46,8 @@ port = {home}
 host = "127.0.0.1"
 port = {cloud}
 tls = false
-[telemetry]
+"""
+_CONFIG = """[telemetry]
 batch_interval_s = 1
 [clock]
 wait_for_time_s = 0
@@ -61,8 +61,12 @@ room = "bedroom"
 id = "therm"
 role = "thermometer"
 room = "bedroom"
-{more}
 """
+
+
+def wiring(data: Path, home: int, cloud: int, gateway: str = GATEWAY) -> str:
+    """The sections that every configuration of a test begins with: who it is, where its data is, both brokers."""
+    return _WIRING.format(gateway=gateway, data=data, home=home, cloud=cloud)
 
 
 class AnsweringCloud:
@@ -155,7 +159,7 @@ class GatewayProcess:
 
     def write(self, more: str) -> None:
         """Write the configuration anew."""
-        self.path.write_text(_CONFIG.format(data=self.data, home=self.home, cloud=self.cloud, more=more))
+        self.path.write_text(wiring(self.data, self.home, self.cloud) + _CONFIG + more)
 
     def start(self, **environment: str) -> None:
         """Start and wait until it listens to the home."""
