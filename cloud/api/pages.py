@@ -14,6 +14,7 @@ from sqlalchemy import select
 from cloud.api.page_texts import text_of
 from cloud.api.problems import ApiError
 from cloud.api.sessions import Guessing, InContext
+from cloud.api.vitals import Vital, vitals_of
 from cloud.context import Context, Work
 from cloud.db.schema import access_codes, assignments, contacts, homes, incidents, residents, responders
 from cloud.incidents.actions import answer_call, answer_job
@@ -21,13 +22,12 @@ from cloud.incidents.queries import incident_detail
 from cloud.incidents.store import NotAllowedError
 from cloud.notify.outbox import CODE_LENGTH
 from cloud.notify.texts import Lang, clock_text, kind_text, outcome_text
-from cloud.timeseries.base import Sample, StoreError, TimeSeriesStore
+from cloud.timeseries.base import StoreError, TimeSeriesStore
 
 router = APIRouter(include_in_schema=False)
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
 )
-_VITALS = ("heart_rate", "spo2", "systolic", "diastolic", "body_temperature")
 _VITALS_AGE_S = 6 * 3600
 _STEPS = ("new", "claimed", "dispatched", "on_scene", "closed")
 _AFTER_CLOSE_S = 24 * 3600
@@ -46,7 +46,7 @@ def _lang(request: Request, default: Lang = "zh") -> Lang:
 @router.get("/s")
 async def enter_code(request: Request) -> HTMLResponse:
     """Asks for the code of an SMS."""
-    return _render("code.html", _lang(request), wrong=False)
+    return _ask_code(request)
 
 
 @router.post("/s")
@@ -55,8 +55,24 @@ async def open_code(request: Request, context: InContext, code: Annotated[str, F
     try:
         row = await _row(request, context, code)
     except ApiError as error:
-        return _render("code.html", _lang(request), error.status, wrong=True)
-    return RedirectResponse(f"/{'f' if row['contact_id'] else 'r'}/{row['code']}", 303)
+        return _no_page(request, error.status)
+    return _onward(request, f"/{'f' if row['contact_id'] else 'r'}/{row['code']}")
+
+
+def _ask_code(request: Request, status: int = 200, problem: str = "") -> HTMLResponse:
+    """The form for the code. It hands on a language only if one was chosen: a person has one of their own."""
+    return _render("code.html", _lang(request), status, problem=problem, chosen="lang" in request.query_params)
+
+
+def _no_page(request: Request, status: int) -> HTMLResponse:
+    """Asks for the code again and says why: it is wrong, or somebody guesses."""
+    return _ask_code(request, status, "too_many" if status == 429 else "wrong")
+
+
+def _onward(request: Request, path: str) -> RedirectResponse:
+    """To another page, in the language that was chosen on this one."""
+    asked = request.query_params.get("lang")
+    return RedirectResponse(f"{path}?lang={asked}" if asked in ("zh", "en") else path, 303)
 
 
 async def _row(request: Request, context: Context, code: str) -> dict[str, Any]:
@@ -112,21 +128,21 @@ async def family_page(code: str, request: Request, context: InContext) -> HTMLRe
     return _render("family.html", lang, **values, person=person, answered=answered, vitals=vitals)
 
 
-async def _vitals(store: TimeSeriesStore, home: str, now: float) -> list[tuple[Sample, int]] | None:
+async def _vitals(store: TimeSeriesStore, home: str, now: float) -> list[tuple[Vital, int]] | None:
     """Vitals of the last hours with their age in minutes; None while the time series is away."""
     try:
         latest = await store.latest(home)
     except StoreError:
         return None
-    return [(s, round((now - s.at) / 60)) for s in latest if s.metric in _VITALS and now - s.at < _VITALS_AGE_S]
+    return [(vital, round((now - vital.at) / 60)) for vital in vitals_of(latest, since=now - _VITALS_AGE_S)]
 
 
 async def _page_row(request: Request, context: Context, code: str, who: str) -> dict[str, Any] | HTMLResponse:
     try:
         row = await _row(request, context, code)
     except ApiError as error:
-        return _render("code.html", _lang(request), error.status, wrong=True)
-    return row if row[who] else _render("code.html", _lang(request), 404, wrong=True)
+        return _no_page(request, error.status)
+    return row if row[who] else _no_page(request, 404)
 
 
 @router.post("/f/{code}/answer")
@@ -143,7 +159,7 @@ async def family_answer(
                 await answer_call(work, row["incident_id"], row["contact_id"], can_go=answer == "go")
         except NotAllowedError:
             pass  # the page says that the incident is closed
-    return RedirectResponse(f"/f/{row['code']}", 303)
+    return _onward(request, f"/f/{row['code']}")
 
 
 @router.get("/r/{code}")
@@ -181,4 +197,4 @@ async def responder_answer(
                 await answer_job(work, row["incident_id"], row["responder_id"], answer)
         except NotAllowedError:
             pass  # the page shows the state that forbids it
-    return RedirectResponse(f"/r/{row['code']}", 303)
+    return _onward(request, f"/r/{row['code']}")

@@ -281,13 +281,17 @@ async def test_pages_by_code(app: FastAPI, context: Context, clock: ManualClock)
         assert page.headers["cache-control"] == "no-store"
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
         assert "I can go" in (await client.get(f"/f/{row['code']}?lang=en")).text
+        answer = await client.post("/s?lang=en", data={"code": row["code"]})
+        assert answer.headers["location"] == f"/f/{row['code']}?lang=en"
+        answer = await client.post(f"/f/{row['code']}/answer?lang=en", data={"answer": "cannot"})
+        assert answer.headers["location"] == f"/f/{row['code']}?lang=en"
         assert (await client.get(f"/r/{row['code']}")).status_code == 404
         await client.post(f"/f/{row['code']}/answer", data={"answer": "go"})
         assert "您已答复：能去" in (await client.get(f"/f/{row['code']}")).text
         for _ in range(9):
             answer = await client.post("/s", data={"code": "222222"})
         assert answer.status_code == 429
-        assert "验证码不正确" in answer.text
+        assert "尝试次数过多" in answer.text
 
 
 async def test_text_of_people_cannot_become_markup(app: FastAPI, context: Context, clock: ManualClock) -> None:

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 import type { Alarm, Evidence } from "../data/types";
-import { clock, code, t } from "../i18n";
+import { clock, code, numberName, t } from "../i18n";
 
 const COLOURS = ["#b3261e", "#1d6fa5", "#2e7d32"];
 const HEIGHT = 170;
@@ -33,7 +33,7 @@ function EvidenceItem({ evidence, at }: { evidence: Evidence; at: number }) {
       <dl class="numbers">
         {Object.entries(evidence.numbers).map(([name, value]) => (
           <div key={name}>
-            <dt>{code("number", name)}</dt>
+            <dt>{numberName(name)}</dt>
             <dd>{Number(value.toPrecision(3))}</dd>
           </div>
         ))}

@@ -1,9 +1,10 @@
 /** Quarantine: what was refused and why; read it, store it again after a fix, or discard it with a reason. */
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiProblem, get, post } from "../data/http";
+import { get, post } from "../data/http";
 import type { Discarded, HeldMessage, HeldPayload, Replayed } from "../data/types";
 import { clock, code, t } from "../i18n";
+import { troubleText } from "./trouble";
 
 const STATES = ["held", "replayed", "discarded", "all"] as const;
 const SHOWN = 200;
@@ -22,11 +23,12 @@ export function HeldMessages() {
     try {
       setEntries(await get<HeldMessage[]>(`/quarantine?${query}`));
     } catch (problem) {
-      setSaid(wordsOf(problem));
+      setSaid(troubleText(problem));
     }
   }, [state, gateway]);
   useEffect(() => {
     setChosen(new Set());
+    setSaid("");
     const timer = window.setTimeout(() => void reload(), TYPING_PAUSE_MS);
     return () => window.clearTimeout(timer);
   }, [reload]);
@@ -66,7 +68,7 @@ export function HeldMessages() {
       {entries === null && !said && <p class="muted">{t("incident.loading")}</p>}
       {entries?.length === 0 && <p class="empty">{t("quarantine.empty")}</p>}
       {entries && entries.length > 0 && (
-        <table>
+        <table class="stacked">
           <thead>
             <tr>
               <th>
@@ -96,10 +98,6 @@ export function HeldMessages() {
   );
 }
 
-function wordsOf(problem: unknown): string {
-  return t("error.other", { detail: problem instanceof ApiProblem ? problem.detail : String(problem) });
-}
-
 interface SettleProps {
   readonly ids: number[];
   readonly onDone: (words: string) => Promise<void>;
@@ -117,7 +115,7 @@ function Settle({ ids, onDone }: SettleProps) {
       setAsking(false);
       setNote("");
     } catch (problem) {
-      await onDone(wordsOf(problem));
+      await onDone(troubleText(problem));
     } finally {
       setBusy(false);
     }
@@ -192,7 +190,7 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
         </td>
         <td class="nowrap">{clock(entry.received_at)}</td>
         <td>{entry.gateway_id ?? entry.topic}</td>
-        <td class="nowrap">{code("refused", entry.reason)}</td>
+        <td>{code("refused", entry.reason)}</td>
         <td>
           <button class="quiet link" aria-expanded={open} onClick={() => onOpen(open ? null : entry.id)}>
             {entry.detail}
@@ -208,7 +206,7 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
         </td>
       </tr>
       {open && (
-        <tr>
+        <tr class="whole">
           <td colSpan={5}>
             <Payload id={entry.id} />
           </td>
@@ -222,7 +220,7 @@ function Payload({ id }: { id: number }) {
   const [found, setFound] = useState<HeldPayload | null>(null);
   const [said, setSaid] = useState("");
   useEffect(() => {
-    void get<HeldPayload>(`/quarantine/${id}`).then(setFound, (problem: unknown) => setSaid(wordsOf(problem)));
+    void get<HeldPayload>(`/quarantine/${id}`).then(setFound, (problem: unknown) => setSaid(troubleText(problem)));
   }, [id]);
   if (said) return <p class="muted">{said}</p>;
   if (!found) return <p class="muted">{t("incident.loading")}</p>;

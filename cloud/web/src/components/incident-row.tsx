@@ -2,7 +2,7 @@
 
 import { now } from "../data/now";
 import type { IncidentSummary } from "../data/types";
-import { age, causeText, code, homeName, t } from "../i18n";
+import { age, causeText, code, homeName, person, t } from "../i18n";
 
 interface Props {
   incident: IncidentSummary;
@@ -30,7 +30,7 @@ export function IncidentRow({ incident, selected, onSelect }: Props) {
             {incident.room && `· ${code("room", incident.room)}`}
           </strong>
           <span>
-            {resident ? `${resident.name}，${t("years", { n: resident.age })}` : homeName(home.id)}
+            {resident ? person(resident) : homeName(home.id)}
             {home.sub_district && ` · ${code("district", home.sub_district)}`}
           </span>
         </span>

@@ -4,9 +4,9 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { causeText, code, duration, homeName, PLATFORM, t, type Key } from "../i18n";
-import { zh } from "../i18n/zh";
+import { causeText, code, duration, homeName, PLATFORM, t } from "../i18n";
 import { Actions } from "./actions";
+import { BackButton } from "./back-button";
 import { Dispatching } from "./dispatching";
 import { EvidencePanel } from "./evidence";
 import { PriorityMark } from "./incident-row";
@@ -14,16 +14,18 @@ import { Contacts } from "./contacts";
 import { Notes } from "./notes";
 import { OutageHomes } from "./outage-homes";
 import { Timeline } from "./timeline";
+import { Trouble } from "./trouble";
 import { Vitals } from "./vitals";
 
-export function IncidentView({ incident }: { incident: IncidentDetail }) {
+export function IncidentView({ incident, onBack }: { incident: IncidentDetail; onBack: () => void }) {
   const mine = incident.claimed_by?.id === me.value?.id;
   const ofPlatform = incident.home.id === PLATFORM;
   return (
     <section class="incident-view" data-testid="incident">
+      <BackButton onClick={onBack} />
       <Head incident={incident} />
       <Actions incident={incident} mine={mine} act={act} />
-      <Failure />
+      <Trouble problem={failure.value} />
       <div class="columns">
         <div>
           {incident.cause.startsWith("area_outage:") && <OutageHomes incidentId={incident.id} />}
@@ -86,16 +88,5 @@ function Fact({ name, value }: { name: string; value: string }) {
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>
-  );
-}
-
-function Failure() {
-  const problem = failure.value;
-  if (!problem) return null;
-  const key = `error.${problem.code}`;
-  return (
-    <p class="bar bar-red" role="alert">
-      {key in zh ? t(key as Key) : t("error.other", { detail: problem.detail })}
-    </p>
   );
 }

@@ -1,12 +1,15 @@
 /** Minutes without protection of each home in a month, the longest first. */
 
-import { useEffect, useState } from "preact/hooks";
-import { get } from "../data/http";
+import { useState } from "preact/hooks";
+import { useLoaded } from "../data/loaded";
 import type { UnprotectedHome } from "../data/types";
 import { code, t } from "../i18n";
+import { Trouble } from "./trouble";
 
 const SHOWN = 100;
 const MONTHS = 12;
+/** Shorter is a restart, not an outage: counted, but not listed. */
+const LEAST_MIN = 1;
 
 /** This month and those before it, as YYYY-MM. */
 function months(): readonly string[] {
@@ -20,13 +23,9 @@ function months(): readonly string[] {
 export function Unprotected() {
   const choices = months();
   const [month, setMonth] = useState(choices[0] ?? "");
-  const [homes, setHomes] = useState<readonly UnprotectedHome[] | null>(null);
-  const [failed, setFailed] = useState(false);
-  useEffect(() => {
-    setHomes(null);
-    setFailed(false);
-    void get<UnprotectedHome[]>(`/reports/unprotected?month=${month}`).then(setHomes, () => setFailed(true));
-  }, [month]);
+  const { value, problem } = useLoaded<readonly UnprotectedHome[]>(`/reports/unprotected?month=${month}`);
+  const homes = value?.filter((h) => h.minutes >= LEAST_MIN);
+  const brief = (value?.length ?? 0) - (homes?.length ?? 0);
   const longest = homes?.[0]?.minutes ?? 0;
   return (
     <section class="panel" data-testid="unprotected">
@@ -41,8 +40,9 @@ export function Unprotected() {
         </select>
         {homes && homes.length > 0 && <span class="muted">{t("unprotected.homes", { n: homes.length })}</span>}
       </div>
-      {failed && <p class="muted">{t("error.unreachable")}</p>}
-      {homes?.length === 0 && <p class="empty">{t("unprotected.none")}</p>}
+      <Trouble problem={problem} />
+      {!value && !problem && <p class="empty">{t("incident.loading")}</p>}
+      {value?.length === 0 && <p class="empty">{t("unprotected.none")}</p>}
       <ul class="people">
         {homes?.slice(0, SHOWN).map((h) => (
           <li key={h.home_id}>
@@ -54,6 +54,8 @@ export function Unprotected() {
           </li>
         ))}
       </ul>
+      {homes && homes.length > SHOWN && <p class="muted">{t("outage.more", { n: homes.length - SHOWN })}</p>}
+      {brief > 0 && <p class="muted">{t("unprotected.brief", { n: brief })}</p>}
     </section>
   );
 }

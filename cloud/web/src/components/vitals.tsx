@@ -4,23 +4,16 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiProblem, get } from "../data/http";
 import { now } from "../data/now";
 import type { Series } from "../data/types";
+import { UNITS } from "../data/units";
+import { type Card, cards, METRICS } from "../data/vitals";
 import { age, code, type Key, t } from "../i18n";
 import { Sparkline } from "./sparkline";
 
-const METRICS = ["heart_rate", "spo2", "respiration_rate", "systolic", "diastolic", "body_temperature"];
-const UNITS: Record<string, string> = {
-  heart_rate: "/min",
-  spo2: "%",
-  respiration_rate: "/min",
-  systolic: "mmHg",
-  diastolic: "mmHg",
-  body_temperature: "°C",
-};
 const HOURS = 6;
 const REFRESH_MS = 15_000;
 
 interface Loaded {
-  series: readonly Series[];
+  cards: readonly Card[];
   problem: Key | null;
 }
 
@@ -42,11 +35,12 @@ export function Vitals({ homeId, at }: { homeId: string; at: number }) {
   return (
     <section class="panel" data-testid="vitals">
       <h2>{t("incident.vitals")}</h2>
+      {!loaded && <p class="empty">{t("incident.loading")}</p>}
       {loaded?.problem && <p class="muted">{t(loaded.problem)}</p>}
-      {loaded && !loaded.problem && loaded.series.length === 0 && <p class="empty">{t("incident.noVitals")}</p>}
+      {loaded && !loaded.problem && loaded.cards.length === 0 && <p class="empty">{t("incident.noVitals")}</p>}
       <div class="vitals">
-        {loaded?.series.map((s) => (
-          <VitalTile series={s} key={`${s.device}/${s.metric}`} />
+        {loaded?.cards.map((card) => (
+          <VitalTile card={card} alone={loaded.cards.filter((c) => c.metric === card.metric).length === 1} key={card.key} />
         ))}
       </div>
     </section>
@@ -62,25 +56,26 @@ async function load(homeId: string, at: number): Promise<Loaded> {
   });
   try {
     const series = await get<Series[]>(`/homes/${homeId}/series?${query}`);
-    return { series: series.filter((s) => s.at.length > 0), problem: null };
+    return { cards: cards(series), problem: null };
   } catch (error) {
-    if (error instanceof ApiProblem) return { series: [], problem: "incident.vitalsUnavailable" };
+    if (error instanceof ApiProblem) return { cards: [], problem: "incident.vitalsUnavailable" };
     throw error;
   }
 }
 
-function VitalTile({ series }: { series: Series }) {
-  const last = series.at.length - 1;
-  const value = series.values[last];
-  const numbers = series.values.map((v) => (typeof v === "number" ? v : null));
+/** The device is named only where two of them report the same. */
+function VitalTile({ card, alone }: { card: Card; alone: boolean }) {
   return (
-    <div class="vital">
-      <span class="muted">{code("metric", series.metric)}</span>
+    <div class="vital" data-metric={card.metric}>
+      <span class="muted">
+        {code("metric", card.metric)}
+        {!alone && ` · ${card.device}`}
+      </span>
       <strong>
-        {typeof value === "number" ? Number(value.toFixed(1)) : String(value)} <small>{UNITS[series.metric]}</small>
+        {card.value} <small>{UNITS[card.metric]}</small>
       </strong>
-      <Sparkline at={series.at} values={numbers} />
-      <time class="muted">{age(series.at[last] ?? 0, now.value)}</time>
+      <Sparkline lines={card.lines} leastSpan={card.leastSpan} />
+      <time class="muted">{age(card.at, now.value)}</time>
     </div>
   );
 }

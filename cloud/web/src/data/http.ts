@@ -11,6 +11,13 @@ export class ApiProblem extends Error {
   }
 }
 
+let signedOut = (): void => undefined;
+
+/** What to do when the server no longer knows who asks (the session has ended). */
+export function whenSignedOut(run: () => void): void {
+  signedOut = run;
+}
+
 const TIMEOUT_MS = 10_000;
 
 export async function request<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
@@ -27,6 +34,7 @@ export async function request<T>(method: "GET" | "POST", path: string, body?: un
   } catch (error) {
     throw new ApiProblem(0, "unreachable", String(error));
   }
+  if (response.status === 401) signedOut();
   if (!response.ok) throw await problemOf(response);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }

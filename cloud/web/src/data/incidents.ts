@@ -41,11 +41,19 @@ export function patch(incident: IncidentSummary): void {
 
 export async function select(id: string): Promise<void> {
   selectedId.value = id;
+  failure.value = null;
   if (detail.value?.id !== id) {
     detail.value = null;
     candidates.value = [];
   }
   await loadDetail(id);
+}
+
+export function unselect(): void {
+  selectedId.value = null;
+  detail.value = null;
+  candidates.value = [];
+  failure.value = null;
 }
 
 async function loadDetail(id: string): Promise<void> {

@@ -1,11 +1,15 @@
 /** Who is signed in. */
 
 import { signal } from "@preact/signals";
-import { ApiProblem, get, post } from "./http";
+import { ApiProblem, get, post, whenSignedOut } from "./http";
 import type { Me } from "./types";
 
 /** undefined: not known yet; null: nobody. */
 export const me = signal<Me | null | undefined>(undefined);
+
+whenSignedOut(() => {
+  me.value = null;
+});
 
 export async function restore(): Promise<void> {
   try {

@@ -13,7 +13,7 @@ export const lang = signal<Lang>(localStorage.getItem(STORED) === "en" ? "en" : 
 
 effect(() => {
   localStorage.setItem(STORED, lang.value);
-  document.documentElement.lang = lang.value;
+  document.documentElement.lang = lang.value === "zh" ? "zh-CN" : "en";
   document.title = t("app.name");
 });
 
@@ -30,6 +30,18 @@ export function code(group: string, value: string): string {
   return key in zh ? t(key as Key) : value.replaceAll("_", " ");
 }
 
+/** Name of a number in an alarm's evidence: one of its own, a vital sign or metric, the score or drift of one. */
+export function numberName(name: string): string {
+  if (`number.${name}` in zh) return code("number", name);
+  const scored = name.match(/^(\w+)_score$/)?.[1];
+  if (scored) return t("number.score_of", { metric: measured(scored) });
+  const drifts = name.match(/^drift_(\w+)$/)?.[1];
+  if (drifts) return t("number.drift_of", { metric: measured(drifts) });
+  return measured(name);
+}
+
+const measured = (name: string): string => code(`sign.${name}` in zh ? "sign" : "metric", name);
+
 /** What is wrong, of a technical incident: its cause, and what that names behind a colon (device, district, role). */
 export function causeText(cause: string): string {
   const [kind = "", detail = ""] = cause.split(":", 2);
@@ -42,6 +54,11 @@ export const PLATFORM = "platform";
 
 export function homeName(id: string): string {
   return id === PLATFORM ? t("home.platform") : id;
+}
+
+/** A resident in one line: name and age. */
+export function person({ name, age: years }: { name: string; age: number }): string {
+  return `${name}${t("comma")}${t("years", { n: years })}`;
 }
 
 /** How long ago `at` (Unix seconds) was, seen from `now`. */
@@ -62,9 +79,13 @@ export function duration(at: number, now: number): string {
   return t("span.hours", { n: Math.floor(s / 3600) });
 }
 
+const locale = (): string => (lang.value === "zh" ? "zh-CN" : "en-GB");
+
 /** Wall-clock time of day of `at`, with the date when it was not today. */
 export function clock(at: number): string {
   const date = new Date(at * 1000);
-  const time = date.toLocaleTimeString(lang.value === "zh" ? "zh-CN" : "en-GB", { hour12: false });
-  return date.toDateString() === new Date().toDateString() ? time : `${date.getMonth() + 1}/${date.getDate()} ${time}`;
+  const time = date.toLocaleTimeString(locale(), { hourCycle: "h23" });
+  if (date.toDateString() === new Date().toDateString()) return time;
+  const year = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" as const };
+  return `${date.toLocaleDateString(locale(), { month: "short", day: "numeric", ...year })} ${time}`;
 }

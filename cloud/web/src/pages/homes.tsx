@@ -1,25 +1,22 @@
-/** Finds a home by name, address or number and shows its last day. */
+/** Finds a home by name, address or number. */
 
-import { useEffect, useState } from "preact/hooks";
-import { Vitals } from "../components/vitals";
-import { get } from "../data/http";
-import { now } from "../data/now";
-import type { Home, Sample } from "../data/types";
-import { age, code, t } from "../i18n";
+import { useState } from "preact/hooks";
+import { BackButton } from "../components/back-button";
+import { HomeView } from "../components/home-view";
+import { Trouble } from "../components/trouble";
+import { useLoaded } from "../data/loaded";
+import type { Home } from "../data/types";
+import { t } from "../i18n";
 
 const TYPING_PAUSE_MS = 250;
 
 export function HomesPage() {
   const [query, setQuery] = useState("");
-  const [homes, setHomes] = useState<readonly Home[] | null>(null);
   const [chosen, setChosen] = useState<Home | null>(null);
-  useEffect(() => {
-    const search = () => void get<Home[]>(`/homes?q=${encodeURIComponent(query)}`).then(setHomes, () => setHomes([]));
-    const timer = window.setTimeout(search, TYPING_PAUSE_MS);
-    return () => window.clearTimeout(timer);
-  }, [query]);
+  const path = `/homes?q=${encodeURIComponent(query)}`;
+  const { value: homes, problem } = useLoaded<readonly Home[]>(path, { pauseMs: TYPING_PAUSE_MS });
   return (
-    <div class="homes-page">
+    <div class={`homes-page ${chosen ? "chosen" : ""}`}>
       <aside class="queue">
         <input
           type="search"
@@ -29,12 +26,13 @@ export function HomesPage() {
           maxLength={80}
           onInput={(e) => setQuery(e.currentTarget.value)}
         />
+        <Trouble problem={problem} />
         <ul>
           {homes?.map((h) => (
             <li key={h.id}>
               <button class="row" aria-current={chosen?.id === h.id ? "true" : undefined} onClick={() => setChosen(h)}>
                 <span class="row-main">
-                  <strong>{h.residents.map((r) => r.name).join("、") || h.id}</strong>
+                  <strong>{h.residents.map((r) => r.name).join(t("and")) || h.id}</strong>
                   <span>{h.address}</span>
                 </span>
                 <span class={`tag ${h.online ? "tag-good" : "tag-warn"}`}>{t(h.online ? "homes.online" : "homes.offline")}</span>
@@ -42,47 +40,16 @@ export function HomesPage() {
             </li>
           ))}
         </ul>
-        {homes?.length === 0 && <p class="empty">{t("homes.empty")}</p>}
+        {homes?.length === 0 && !problem && <p class="empty">{t("homes.empty")}</p>}
       </aside>
-      {chosen ? <HomeView home={chosen} key={chosen.id} /> : <p class="empty">{t("homes.pick")}</p>}
+      {chosen ? (
+        <section class="incident-view" data-testid="home">
+          <BackButton onClick={() => setChosen(null)} />
+          <HomeView home={chosen} key={chosen.id} />
+        </section>
+      ) : (
+        <p class="empty pick">{t("homes.pick")}</p>
+      )}
     </div>
-  );
-}
-
-/** Flags in the operator's language, text values as they are. */
-function text(value: Sample["value"]): string {
-  return typeof value === "boolean" ? t(value ? "value.true" : "value.false") : String(value);
-}
-
-function HomeView({ home }: { home: Home }) {
-  const [latest, setLatest] = useState<readonly Sample[]>([]);
-  useEffect(() => {
-    void get<Sample[]>(`/homes/${home.id}/latest`).then(setLatest, () => setLatest([]));
-  }, [home.id]);
-  return (
-    <section class="incident-view">
-      <div class="incident-head">
-        <h1>{home.residents.map((r) => `${r.name}，${t("years", { n: r.age })}`).join("、") || home.id}</h1>
-        <p class="who">
-          {home.address} · {code("district", home.sub_district)}
-        </p>
-      </div>
-      <Vitals homeId={home.id} at={now.peek()} />
-      <section class="panel">
-        <table>
-          <tbody>
-            {latest.map((s) => (
-              <tr key={`${s.device}/${s.metric}`}>
-                <td>{s.device}</td>
-                <td>{code("metric", s.metric)}</td>
-                <td>{typeof s.value === "number" ? Number(s.value.toFixed(2)) : text(s.value)}</td>
-                <td class="muted">{age(s.at, now.value)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-        {latest.length === 0 && <p class="empty">{t("homes.noSeries")}</p>}
-      </section>
-    </section>
   );
 }

@@ -1,17 +1,19 @@
 /** The operator's page: queue, the chosen incident, the map. */
 
 import { useEffect, useState } from "preact/hooks";
+import { BackButton } from "../components/back-button";
 import { IncidentRow } from "../components/incident-row";
 import { IncidentView } from "../components/incident-view";
 import { MapView } from "../components/map-view";
-import { detail, lifeQueue, select, selectedId, technicalQueue } from "../data/incidents";
+import { Trouble } from "../components/trouble";
+import { detail, failure, lifeQueue, select, selectedId, technicalQueue, unselect } from "../data/incidents";
 import type { IncidentSummary } from "../data/types";
 import { t } from "../i18n";
 
 export function QueuePage() {
   const life = useHeldOrder(lifeQueue.value);
   return (
-    <div class="queue-page">
+    <div class={`queue-page ${selectedId.value ? "chosen" : ""}`}>
       <aside class="queue" aria-label={t("nav.queue")}>
         <h2>{t("queue.life")}</h2>
         {life.held > 0 && (
@@ -34,9 +36,11 @@ export function QueuePage() {
         {technicalQueue.value.length === 0 && <p class="empty">{t("queue.emptyTechnical")}</p>}
       </aside>
       {detail.value ? (
-        <IncidentView incident={detail.value} />
+        <IncidentView incident={detail.value} onBack={unselect} />
       ) : (
         <section class="incident-view">
+          {selectedId.value && <BackButton onClick={unselect} />}
+          <Trouble problem={failure.value} />
           <p class="empty">{t(selectedId.value ? "incident.loading" : "incident.pick")}</p>
         </section>
       )}
