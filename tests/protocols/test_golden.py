@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +21,24 @@ GOLDEN = Path(__file__).parent / "golden"
 ALARM = "01920000-0000-7000-8000-000000000001"
 EPOCH = "0123456789abcdef"
 T = 1_795_000_000.25
+
+
+def _alarm(kind: wire.AlarmKind, state: wire.AlarmState, reason: str, **differs: Any) -> wire.AlarmEvent:
+    usual: dict[str, Any] = {
+        "seq": 4,
+        "priority": wire.Priority.HIGH,
+        "clock": wire.Clock.SYNCED,
+        "sent": T + 3,
+        "changed_at": T,
+    }
+    return wire.AlarmEvent(
+        v=1, alarm_id=ALARM, epoch=EPOCH, kind=kind, state=state, at=T, reason=reason, **(usual | differs)
+    )
+
+
+def _heartbeat(**more: Any) -> wire.Status:
+    return wire.Status(v=1, kind=wire.StatusKind.HEARTBEAT, session="s-1", at=T, **more)
+
 
 MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
     "telemetry": (
@@ -39,18 +58,12 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         wire.decode_telemetry,
     ),
     "alarm": (
-        wire.AlarmEvent(
-            v=1,
-            alarm_id=ALARM,
-            epoch=EPOCH,
+        _alarm(
+            wire.AlarmKind.FALL,
+            wire.AlarmState.PENDING,
+            "impact_posture_stillness",
             seq=3,
-            kind=wire.AlarmKind.FALL,
-            priority=wire.Priority.HIGH,
-            state=wire.AlarmState.PENDING,
-            at=T,
             clock=wire.Clock.UNSYNCED,
-            reason="impact_posture_stillness",
-            sent=T + 3,
             changed_at=T + 2.5,
             device="wrist-1",
             room="bathroom",
@@ -71,21 +84,8 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
     ),
     **{
         f"alarm-{kind}": (
-            wire.AlarmEvent(
-                v=1,
-                alarm_id=ALARM,
-                epoch=EPOCH,
-                seq=4,
-                kind=kind,
-                priority=wire.Priority.MEDIUM,
-                state=wire.AlarmState.RAISED,
-                at=T,
-                clock=wire.Clock.SYNCED,
-                reason=reason,
-                sent=T + 3,
-                changed_at=T,
-                device="air-1",
-                room="bedroom",
+            _alarm(
+                kind, wire.AlarmState.RAISED, reason, priority=wire.Priority.MEDIUM, device="air-1", room="bedroom"
             ),
             wire.decode_alarm,
         )
@@ -96,17 +96,11 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         )
     },
     "alarm-told": (
-        wire.AlarmEvent(
-            v=1,
-            alarm_id=ALARM,
-            epoch=EPOCH,
+        _alarm(
+            wire.AlarmKind.SOS,
+            wire.AlarmState.CANCELLED_BY_RESIDENT,
+            "resident_cancelled",
             seq=9,
-            kind=wire.AlarmKind.SOS,
-            priority=wire.Priority.HIGH,
-            state=wire.AlarmState.CANCELLED_BY_RESIDENT,
-            at=T,
-            clock=wire.Clock.SYNCED,
-            reason="resident_cancelled",
             sent=T + 300,
             changed_at=T + 240,
             device="sos-1",
@@ -120,11 +114,7 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         wire.decode_alarm,
     ),
     "status": (
-        wire.Status(
-            v=1,
-            kind=wire.StatusKind.HEARTBEAT,
-            session="s-1",
-            at=T,
+        _heartbeat(
             clock=wire.Clock.SYNCED,
             epoch=EPOCH,
             last_seq={wire.Lane.LIVE: 7},
@@ -139,25 +129,17 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         wire.decode_status,
     ),
     "status-faults": (
-        wire.Status(
-            v=1,
-            kind=wire.StatusKind.HEARTBEAT,
-            session="s-1",
-            at=T,
+        _heartbeat(
             versions={"anju": "0.1.0", "config": "7"},
             faults=["detector_failed:wrist-1", "fallback_sms", "sensor_battery_low:oxi-1"],
         ),
         wire.decode_status,
     ),
     "status-shed": (
-        wire.Status(
-            v=1,
-            kind=wire.StatusKind.HEARTBEAT,
-            session="s-1",
-            at=T,
+        _heartbeat(
             spool=wire.SpoolStatus(
                 {wire.Lane.BACKLOG: 2}, 4096, 512_000_000, 3, [wire.Shed("thinned", T - 900, T - 5, 3, 1_200)]
-            ),
+            )
         ),
         wire.decode_status,
     ),
