@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,6 @@ from tests.support.district import EPOCH, GATEWAY, HOME, settle
 from tests.support.incidents import rows_of
 
 TOPIC = f"anju/v1/{GATEWAY}/up/telemetry"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "t.db")
-    await made.open()
-    yield made
-    await made.close()
 
 
 def _batch(at: float, seq: int, /, metric: str = "heart_rate", **changed: Any) -> bytes:

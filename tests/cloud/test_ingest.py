@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,6 @@ from tests.conftest import ManualClock
 from tests.support.district import EPOCH, GATEWAY, HOME, alarm, settle
 
 TOPIC = f"anju/v1/{GATEWAY}/up/telemetry"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "t.db")
-    await made.open()
-    yield made
-    await made.close()
 
 
 def _batch(now: float, seq: int = 1, /, **changed: Any) -> bytes:

@@ -114,7 +114,9 @@ def test_every_code_has_words(lang: str) -> None:
         "state": State,
         "event": events,
     }
-    assert [f"{group}.{code}" for group, codes in wanted.items() for code in codes if f"{group}.{code}" not in texts] == []
+    assert [
+        f"{group}.{code}" for group, codes in wanted.items() for code in codes if f"{group}.{code}" not in texts
+    ] == []
     assert [name for name in numbers if not {f"number.{name}", f"sign.{name}", f"metric.{name}"} & {*texts}] == []
 
 

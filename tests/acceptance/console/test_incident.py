@@ -127,5 +127,3 @@ def test_a_lost_server_is_shown(browser: Browser, system: DemoSystem) -> None:
     expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"), timeout=WAIT_MS)
     expect(page.get_by_text(WORDS["zh"]["lost"])).to_be_hidden(timeout=WAIT_MS)
     page.close()
-
-

@@ -27,7 +27,9 @@ from tests.support.console import OUTPUT, WAIT_MS, fits
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
 PHONE = {"width": 390, "height": 844}
 TEXTS = Path(__file__).resolve().parents[3] / "cloud" / "web" / "src" / "i18n" / "zh.ts"
-KEY = re.compile("|".join(re.escape(key) for key in re.findall(r'^  "(\w+\.[\w.]+)":', TEXTS.read_text(), re.MULTILINE)))
+KEY = re.compile(
+    "|".join(re.escape(key) for key in re.findall(r'^  "(\w+\.[\w.]+)":', TEXTS.read_text(), re.MULTILINE))
+)
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff" * 3
 LONG_ADDRESS = "香蜜湖街道示范新村第二十八栋附属裙楼西侧单元一千二百零三号" * 4
 

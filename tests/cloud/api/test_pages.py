@@ -39,4 +39,6 @@ def test_halves_of_different_measurements_stay_apart(diastolic: Sample) -> None:
 
 def test_old_and_other_values_are_left_out() -> None:
     """Only vitals, and only of the last hours."""
-    assert _shown(_sample("heart_rate", 70, ago=3601), _sample("steps", 12), _sample("spo2", 97)) == [("spo2", "97", "%")]
+    assert _shown(_sample("heart_rate", 70, ago=3601), _sample("steps", 12), _sample("spo2", 97)) == [
+        ("spo2", "97", "%")
+    ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from cloud.api.app import build_app
-from cloud.config import Notify
 from cloud.context import Context
 from cloud.db.schema import access_codes, users
 from cloud.dispatch.timers import run_due
@@ -25,42 +21,8 @@ from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.demo import registry as people
 from protocols.wire import AlarmState
 from tests.conftest import ManualClock
-from tests.support.district import GATEWAY, HOME, PASSWORD, alarm, settle
-
-SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """The API is the same on either database: the embedded one is enough here."""
-    return f"sqlite+aiosqlite:///{tmp_path}/anju.db"
-
-
-@pytest.fixture
-async def app(context: Context, tmp_path: Path) -> AsyncIterator[FastAPI]:
-    await settle(context)
-    (tmp_path / "secret").write_text(SECRET)
-    store = SqliteStore(tmp_path / "t.db")
-    await store.open()
-    config = context.config.model_copy(update={"notify": Notify(inbound_secret_file=tmp_path / "secret")})
-    api = config.api.model_copy(update={"secure_cookie": False})
-    yield build_app(Context(config.model_copy(update={"api": api}), context.database, context.now), store)
-    await store.close()
-
-
-def _client(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app)
-    return httpx.AsyncClient(
-        transport=transport, base_url="http://anju", headers={"X-Requested-With": "anju"} | headers
-    )
-
-
-@pytest.fixture
-async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with _client(app) as client:
-        answer = await client.post("/api/v1/sign-in", json={"login": "demo", "password": PASSWORD})
-        assert answer.status_code == 200
-        yield client
+from tests.support.api import SECRET, client_of
+from tests.support.district import GATEWAY, HOME, PASSWORD, alarm
 
 
 async def _incident(context: Context, clock: ManualClock) -> str:
@@ -80,7 +42,7 @@ def _problem(answer: httpx.Response) -> tuple[int, str]:
 
 async def test_signing_in(app: FastAPI) -> None:
     """The cookie cannot be read by scripts or sent by other sites; signing out ends the session itself."""
-    async with _client(app) as client:
+    async with client_of(app) as client:
         assert _problem(await client.get("/api/v1/me")) == (401, "not_signed_in")
         answer = await client.post("/api/v1/sign-in", json={"login": "demo", "password": PASSWORD})
         cookie = answer.headers["set-cookie"].lower()
@@ -96,7 +58,7 @@ async def test_signing_in(app: FastAPI) -> None:
 
 async def test_guessing_is_slowed_down(app: FastAPI) -> None:
     """Eight wrong passwords for one account, and the ninth try is refused even with the right one."""
-    async with _client(app) as client:
+    async with client_of(app) as client:
         for _ in range(8):
             answer = await client.post("/api/v1/sign-in", json={"login": "demo", "password": "wrong-password"})
             assert _problem(answer) == (401, "wrong_password")
@@ -186,7 +148,7 @@ async def test_rights(app: FastAPI, context: Context, clock: ManualClock) -> Non
         await work.run(update(users).where(users.c.id == "u-demo").values(role="family", contact_id="c-demo-1"))
         await work.run(update(users).where(users.c.id == "u-chief").values(role="family", contact_id="c-n001"))
     for login, seen in (("demo", 1), ("chief", 0)):
-        async with _client(app) as client:
+        async with client_of(app) as client:
             await client.post("/api/v1/sign-in", json={"login": login, "password": PASSWORD})
             assert len((await client.get("/api/v1/incidents")).json()) == seen
             assert (await client.get(f"/api/v1/incidents/{incident}")).status_code == (200 if seen else 404)
@@ -251,7 +213,7 @@ async def test_hooks(app: FastAPI, context: Context, clock: ManualClock) -> None
     """Replies count once; unsigned, old, malformed and oversized ones are refused and change nothing."""
     await _incident(context, clock)
     reply = {"type": "sms.inbound", "data": {"id": "p1", "from": people.FAMILY_PHONE, "text": "1"}}
-    async with _client(app) as client:
+    async with client_of(app) as client:
         for expected in ("can_go", "duplicate"):
             answer = await client.post("/hooks/sms/inbound", **_signed(reply, clock.now))
             assert answer.json() == {"result": expected}
@@ -273,7 +235,7 @@ async def test_pages_by_code(app: FastAPI, context: Context, clock: ManualClock)
     async with context.look() as work:
         row = await work.one(select(access_codes.c.code).where(access_codes.c.contact_id == "c-demo-1"))
     assert row is not None
-    async with _client(app) as client:
+    async with client_of(app) as client:
         answer = await client.post("/s", data={"code": f" {row['code'].lower()} "})
         assert (answer.status_code, answer.headers["location"]) == (303, f"/f/{row['code']}")
         page = await client.get(f"/f/{row['code']}")
@@ -303,7 +265,7 @@ async def test_text_of_people_cannot_become_markup(app: FastAPI, context: Contex
         await work.run(update(residents).where(residents.c.home_id == HOME).values(name="<script>alert(1)</script>"))
         row = await work.one(select(access_codes.c.code))
     assert row is not None
-    async with _client(app) as client:
+    async with client_of(app) as client:
         page = (await client.get(f"/f/{row['code']}")).text
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
@@ -313,7 +275,7 @@ def test_openapi_is_current() -> None:
     """The description the console is typed by is the one the API gives."""
     from cloud.cli import main
 
-    path = Path(__file__).resolve().parents[2] / "cloud" / "web" / "openapi.json"
+    path = Path(__file__).resolve().parents[3] / "cloud" / "web" / "openapi.json"
     before = path.read_text()
     fresh = path.parent / "openapi.fresh.json"
     try:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from cloud.api.app import build_app
 from cloud.context import Context
 from cloud.ingest.telemetry import TelemetryIngest
 from cloud.registry.gateways import GatewayDirectory
@@ -21,33 +18,13 @@ from cloud.timeseries.sqlite import SqliteStore
 from firmware_sim.fleet import batches
 from protocols.wire import Status, StatusKind
 from tests.conftest import ManualClock
-from tests.support.district import GATEWAY, HOME, PASSWORD, settle
+from tests.support.district import GATEWAY, HOME
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """The API is the same on either database: the embedded one is enough here."""
-    return f"sqlite+aiosqlite:///{tmp_path}/anju.db"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "t.db")
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def operator(context: Context, store: SqliteStore) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody signed in at the console."""
-    await settle(context, light_homes=20)
-    config = context.config.model_copy(update={"api": context.config.api.model_copy(update={"secure_cookie": False})})
-    transport = httpx.ASGITransport(build_app(Context(config, context.database, context.now), store))
-    headers = {"X-Requested-With": "anju"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://anju", headers=headers) as client:
-        await client.post("/api/v1/sign-in", json={"login": "demo", "password": PASSWORD})
-        yield client
+def light_homes() -> int:
+    """Enough for an outage of an area."""
+    return 20
 
 
 async def test_quarantine(
