@@ -84,9 +84,7 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
     ),
     **{
         f"alarm-{kind}": (
-            _alarm(
-                kind, wire.AlarmState.RAISED, reason, priority=wire.Priority.MEDIUM, device="air-1", room="bedroom"
-            ),
+            _alarm(kind, wire.AlarmState.RAISED, reason, priority=wire.Priority.MEDIUM, device="air-1", room="bedroom"),
             wire.decode_alarm,
         )
         for kind, reason in (

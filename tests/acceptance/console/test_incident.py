@@ -1,35 +1,17 @@
-"""The console and the pages in a real browser, in both languages; screenshots go to test-output/."""
+"""An incident from its arrival to its end, in both languages, and a server that goes away; screenshots are kept."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from sqlalchemy import update
+from playwright.sync_api import Browser, expect
 
-from cloud.config import load
-from cloud.context import Context
-from cloud.db.engine import Database
-from cloud.db.schema import gateways
-from cloud.incidents.technical import open_technical
-from cloud.ingest import quarantine
-from cloud.registry.importer import import_registry
-from cloud.registry.models import Registry
-from cloud.supervision.platform import ensure_platform
 from firmware_sim.demo import registry as people
-from firmware_sim.demo.processes import Processes, free_port
-from firmware_sim.demo.system import DemoOptions, DemoSystem, sign_in, wait_for_gateway
-from firmware_sim.fleet import batches
-from firmware_sim.fleet.registry import fleet_registry
-from protocols.errors import ProtocolError, Reason
+from firmware_sim.demo.system import DemoSystem
 from tests.support.chain import wait_for
+from tests.support.console import OUTPUT, WAIT_MS, fits, open_console
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
 

@@ -1,4 +1,4 @@
-"""Every page at phone width in both languages, by keyboard, in the operator's time zone, and when the server is away."""
+"""Every page at phone width in both languages, by keyboard, in the operator's zone, and without a connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, ViewportSize, expect
 
 from cloud.config import load
 from cloud.context import Context
@@ -25,7 +25,7 @@ from tests.support.chain import wait_for
 from tests.support.console import OUTPUT, WAIT_MS, fits
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 TEXTS = Path(__file__).resolve().parents[3] / "cloud" / "web" / "src" / "i18n" / "zh.ts"
 KEY = re.compile(
     "|".join(re.escape(key) for key in re.findall(r'^  "(\w+\.[\w.]+)":', TEXTS.read_text(), re.MULTILINE))

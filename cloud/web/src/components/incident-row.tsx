@@ -2,7 +2,7 @@
 
 import { now } from "../data/now";
 import type { IncidentSummary } from "../data/types";
-import { age, causeText, code, homeName, person, t } from "../i18n";
+import { age, causeText, code, homeName, person } from "../i18n";
 
 interface Props {
   incident: IncidentSummary;
