@@ -96,7 +96,7 @@ async def _refuse(config: Path, lang: str) -> None:
                 error = ProtocolError(reason, where, what)
                 await quarantine.put(work, topic, f"gw-f{number:06d}", payload, error, quarantine.Place())
             for home, minutes in ((1, 205), (2, 90), (7, 31)):
-                away = update(gateways).where(gateways.c.id == f"gw-f{home:06d}", gateways.c.offline_since.is_(None))
+                away = update(gateways).where(gateways.c.id == f"gw-f{home:06d}")
                 await work.run(away.values(online=False, offline_since=work.now - minutes * 60))
     finally:
         await context.database.close()

@@ -92,7 +92,7 @@ function LatestTable({ samples }: { samples: readonly Sample[] }) {
           <tr key={`${s.device}/${s.metric}`}>
             <td>{s.device}</td>
             <td>{code("metric", s.metric)}</td>
-            <td>{shown(s)}</td>
+            <td class="value">{shown(s)}</td>
             <td class="muted">{age(s.at, now.value)}</td>
           </tr>
         ))}
@@ -103,7 +103,10 @@ function LatestTable({ samples }: { samples: readonly Sample[] }) {
 
 /** Numbers with their unit, flags and rooms in the operator's language, other texts as they are. */
 function shown({ metric, value }: Sample): string {
-  if (typeof value === "number") return `${rounded(metric, value)} ${UNITS[metric] ?? ""}`.trim();
+  if (typeof value === "number") {
+    const unit = UNITS[metric] ?? "";
+    return `${rounded(metric, value)}${unit === "°" ? "" : " "}${unit}`.trim();
+  }
   if (typeof value === "boolean") return t(value ? "value.true" : "value.false");
   return metric === "room" ? code("room", value) : value;
 }
