@@ -26,6 +26,7 @@ from edge.pipeline import Pipeline
 from edge.provisioning.renewal import CREDENTIALS, Renewal
 from edge.readings import Device, DeviceRole
 from edge.remote import Answer, RemoteConfig
+from edge.residents import Residents
 from edge.sources.base import Seen
 from edge.sources.build import build_sources
 from edge.spool.store import Spool
@@ -92,7 +93,10 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
     executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
     rooms = {d.id: d.room for d in devices}
-    alarms = Alarms(rooms, config.alarms.ladders(), rng, config.alarms.merge_s, risks=config.resident.risks)
+    residents = Residents(devices, config.resident.count)
+    alarms = Alarms(
+        rooms, config.alarms.ladders(), rng, config.alarms.merge_s, risks=config.resident.risks, residents=residents
+    )
 
     async def told(alarm_id: str, whom: Told) -> None:
         await pipeline.apply(alarms.told(alarm_id, whom))

@@ -51,6 +51,7 @@ METRICS: dict[str, Metric] = {
         Metric("heart_rate", _M.VITALS, _N, "beat/min", 0, 350, "8867-4"),
         Metric("respiration_rate", _M.VITALS, _N, "1/min", 0, 120, "9279-1"),
         Metric("spo2", _M.VITALS, _N, "%", 0, 100, "59408-5"),
+        Metric("perfusion_index", _M.VITALS, _N, "%", 0, 30, "61006-3"),
         Metric("body_temperature", _M.VITALS, _N, "Cel", 20, 46, "8310-5"),
         Metric("systolic", _M.VITALS, _N, "mm[Hg]", 0, 350, "8480-6"),
         Metric("diastolic", _M.VITALS, _N, "mm[Hg]", 0, 250, "8462-4"),

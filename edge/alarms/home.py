@@ -24,6 +24,7 @@ from edge.alarms.states import (
 from edge.alarms.weighing import Risk, joint, weighed
 from edge.clock import Instant
 from edge.detectors.base import Detection
+from edge.residents import Residents
 from protocols.identifiers import uuid7
 from protocols.wire import MAX_EVIDENCE, MAX_TOLD, AlarmKind, Evidence, Priority, Told
 
@@ -48,6 +49,7 @@ class Alarms:
         merge_s: float = 60.0,
         limit: int = 64,
         risks: Iterable[Risk] = (),
+        residents: Residents | None = None,
     ) -> None:
         self._rooms = rooms
         self._ladders = ladders
@@ -55,6 +57,7 @@ class Alarms:
         self._merge_s = merge_s
         self._limit = limit
         self._risks = frozenset(risks)
+        self._residents = residents or Residents(())
         self._open: dict[str, Alarm] = {}
         self._recent: OrderedDict[str, Alarm] = OrderedDict()
         self._ended: dict[tuple[AlarmKind, str], float] = {}
@@ -235,9 +238,15 @@ class Alarms:
             if alarm.kind is AlarmKind.TECHNICAL:
                 if (detection.kind, detection.device, detection.reason) == (alarm.kind, alarm.device, alarm.cause):
                     return alarm
+            elif self._apart(alarm, detection):
+                continue
             elif alarm.kind is detection.kind or detection.kind in JOINS.get(alarm.kind, ()):
                 return alarm
         return None
+
+    def _apart(self, alarm: Alarm, detection: Detection) -> bool:
+        """Whether the two are about two residents."""
+        return self._residents.apart(alarm.device, detection.device, vitals=detection.kind is AlarmKind.VITALS)
 
     def _join(self, alarm: Alarm, detection: Detection, now: Instant) -> list[Effect]:
         """What another sensor or detector saw is sent on as evidence; what the same one repeats is only counted."""
@@ -261,7 +270,7 @@ class Alarms:
     def _condition_ended(self, detection: Detection, now: Instant) -> list[Effect]:
         """An alarm is cleared when the condition holds on none of its devices; vital signs are one for the person."""
         effects: list[Effect] = []
-        for alarm in [a for a in self._open.values() if a.kind is detection.kind]:
+        for alarm in [a for a in self._open.values() if a.kind is detection.kind and not self._apart(a, detection)]:
             if alarm.kind is AlarmKind.TECHNICAL and detection.reason not in (alarm.cause, "condition_ended"):
                 continue
             sources = alarm.sources or (alarm.device,)

@@ -3,8 +3,10 @@
 Theory of operation. Every quarter of a day of every metric has one figure: the median of what was measured in it (at
 most 64 values, thinned evenly). The baseline of a quarter is the median and the scaled median absolute deviation of
 that quarter's figures of the last 42 days, the newest three left out, so that an illness does not become its own
-baseline. The figures of a day give one standardised deviation, and a two-sided CUSUM (Page 1954, Biometrika 41:100;
-reference value 0.5, decision interval 5: about one false signal in 465 days for each side, Montgomery) adds it up.
+baseline. The figures of a day give one standardised deviation, and a two-sided CUSUM (Page 1954, Biometrika 41:100)
+adds it up. Its reference value is half of the shift to be found, one standard deviation (Montgomery, Introduction to
+Statistical Quality Control, chapter 9). The decision interval of its tables, 5, holds for a known centre and spread and
+independent days; what it gives with a learned baseline is measured by `anju-evaluate drift` (docs/results/drift.json).
 """
 
 from __future__ import annotations
@@ -18,18 +20,20 @@ DAYS_KEPT = 42
 DAYS_NEEDED = 10
 _NEWEST_LEFT_OUT = 3
 _MOST_VALUES = 64
-_ALLOWANCE, _DECISION = 0.5, 5.0
+ALLOWANCE, DECISION = 0.5, 5.0
 _CLIP = 4.0
 _MAD_TO_SD = 1.4826
 
 
 class Baseline:
-    """One metric of one person. `least_spread` is the spread below which differences are no news (its unit)."""
+    """One metric of one person. `least_spread` is the spread below which differences are no news (its unit); `decision`
+    is how far, in standard deviations, the CUSUM must go.
+    """
 
-    __slots__ = ("_day", "_days", "_least", "_stride", "_taken", "_values", "high", "low")
+    __slots__ = ("_day", "_days", "_decision", "_least", "_stride", "_taken", "_values", "high", "low")
 
-    def __init__(self, least_spread: float) -> None:
-        self._least = least_spread
+    def __init__(self, least_spread: float, decision: float = DECISION) -> None:
+        self._least, self._decision = least_spread, decision
         self._days: list[tuple[int, list[float | None]]] = []
         self._day: int | None = None
         self._values: list[list[float]] = [[] for _ in range(QUARTERS)]
@@ -87,9 +91,9 @@ class Baseline:
         if not deviations:
             return None
         z = statistics.fmean(deviations)
-        self.high = max(0.0, self.high + z - _ALLOWANCE)
-        self.low = max(0.0, self.low - z - _ALLOWANCE)
-        if max(self.high, self.low) <= _DECISION:
+        self.high = max(0.0, self.high + z - ALLOWANCE)
+        self.low = max(0.0, self.low - z - ALLOWANCE)
+        if max(self.high, self.low) <= self._decision:
             return None
         signal = self.high if self.high >= self.low else -self.low
         self.high = self.low = 0.0

@@ -2,7 +2,9 @@
 
 Theory of operation. A night belongs to the day on which it ends at noon. Within it the bed is in use, or not; an exit
 shorter than two minutes is a turn of the body. Usual times are medians of the last 28 nights with a robust spread, in
-minutes from noon; until seven nights are known, fixed ones hold and only the long exit is told.
+minutes from noon; until seven nights are known, fixed ones hold and only the long exit is told. How long an exit may
+last is learned for each third of the night, since who is up for an hour towards morning may need five minutes at one.
+All limits here are own choice: nothing published says how long an elder may be out of bed.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ from edge.detectors.base import Detection
 from edge.readings import Reading
 from protocols.wire import AlarmKind, Evidence, Priority
 
-VERSION = 1
+VERSION = 2
 NIGHTS_NEEDED, NIGHTS_KEPT = 7, 28
 TURN_S = 120.0
 FIXED_NIGHT = (660.0, 1020.0)
 """23 to 5 o'clock, in minutes from noon, until the usual night is known."""
 FIXED_EXIT_S = 3600.0
 LEAST_EXIT_S, MOST_EXIT_S = 1800.0, 7200.0
-_EXITS_KEPT = 60
+_PARTS = 3
+_EXITS_KEPT = 90
 _LATE_MIN = 120.0
 _LEAST_EXITS = 4
 _LONGEST_GAP_S = 900.0
@@ -34,6 +37,8 @@ _FORGET_S = 172_800.0
 
 Night = tuple[int, float, float, int]
 """Day on which it ended, first in bed and last out of bed (minutes from the noon before), exits."""
+Exit = tuple[int, float]
+"""The third of the night in which it began (-1: not known), and how long it lasted, in seconds."""
 
 
 class BedDetector:
@@ -44,7 +49,7 @@ class BedDetector:
     def __init__(self, device: str, zone: tzinfo) -> None:
         self._device, self._zone = device, zone
         self._nights: list[Night] = []
-        self._exits: list[float] = []
+        self._exits: list[Exit] = []
         self._occupied: bool | None = None
         self._since = 0.0
         self._now: float | None = None
@@ -78,7 +83,7 @@ class BedDetector:
         if self._occupied is not False:
             return found
         minute, (begin, end) = self._minute(now), self._usual_night()
-        limit = self._limit()
+        limit = self._limit(self._part(self._minute(self._since)))
         quiet = now - self._since
         if begin + 30 <= minute <= end - 30 and self._slept >= _SLEPT_S and quiet >= limit:
             found += self._tell(
@@ -98,7 +103,7 @@ class BedDetector:
             return []
         if lasted >= TURN_S and self._last_out is not None:
             self._out += 1
-            self._exits = [*self._exits, min(lasted, 6 * 3600.0)][-_EXITS_KEPT:]
+            self._exits = [*self._exits, (self._part(self._last_out), min(lasted, 6 * 3600.0))][-_EXITS_KEPT:]
         if "out_of_bed_long" not in self._told:
             return []
         self._told.remove("out_of_bed_long")
@@ -144,11 +149,19 @@ class BedDetector:
             return FIXED_NIGHT
         return statistics.median(n[1] for n in self._nights), statistics.median(n[2] for n in self._nights)
 
-    def _limit(self) -> float:
-        """Half as long again as nearly all exits of late."""
-        if len(self._exits) < NIGHTS_NEEDED:
+    def _part(self, minute: float) -> int:
+        """The third of the usual night that a minute lies in."""
+        begin, end = self._usual_night()
+        return int(max(0.0, min(_PARTS - 1, _PARTS * (minute - begin) / max(end - begin, 60.0))))
+
+    def _limit(self, part: int) -> float:
+        """Half as long again as nearly all exits of late in this part of the night, or in all of it."""
+        known = [length for of, length in self._exits if of == part]
+        if len(known) < NIGHTS_NEEDED:
+            known = [length for _, length in self._exits]
+        if len(known) < NIGHTS_NEEDED:
             return FIXED_EXIT_S
-        ordered = sorted(self._exits)
+        ordered = sorted(known)
         return min(MOST_EXIT_S, max(LEAST_EXIT_S, 1.5 * ordered[int(0.95 * (len(ordered) - 1))]))
 
     @staticmethod
@@ -183,11 +196,11 @@ class BedDetector:
         return Detection(AlarmKind.BED_EXIT, priority, now, self._device, reason, 0.8, (evidence,), cleared)
 
     def state(self) -> dict[str, Any]:
-        """All memory, as plain values; under 3 KB."""
+        """All memory, as plain values; under 4 KB."""
         return {
             "v": VERSION,
             "nights": [list(night) for night in self._nights],
-            "exits": self._exits,
+            "exits": [list(one) for one in self._exits],
             "occupied": self._occupied,
             "since": self._since,
             "now": self._now,
@@ -197,11 +210,12 @@ class BedDetector:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises ValueError if it is none; then nothing changed."""
-        if state.get("v") != VERSION:
+        if state.get("v") not in (1, VERSION):
             raise ValueError(f"bed: state of version {state.get('v')!r}, this is {VERSION}")
         try:
             nights = [(int(d), _finite(a), _finite(b), int(n)) for d, a, b, n in state["nights"]]
-            exits, since = [_finite(e) for e in state["exits"]], _finite(state["since"])
+            exits = [_exit(e, state["v"]) for e in state["exits"]]
+            since = _finite(state["since"])
             now, (night, first, last, slept, out) = state["now"], state["night"]
             occupied, told = state["occupied"], [str(reason) for reason in state["told"]]
             if occupied is not None and not isinstance(occupied, bool):
@@ -213,6 +227,12 @@ class BedDetector:
         self._nights, self._exits, self._occupied, self._since, self._told = nights, exits, occupied, since, told
         self._now, self._first, self._last_out = times
         self._night, self._slept, self._out = numbers
+
+
+def _exit(value: Any, version: int) -> Exit:
+    """Version 1 did not know the part of the night."""
+    part, length = (-1, value) if version == 1 else value
+    return int(part), _finite(length)
 
 
 def _finite(value: Any) -> float:

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
 from edge.detectors.bed import BedDetector
@@ -23,6 +23,7 @@ from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import Device, DeviceRole, Reading, Sensitivity, SignalFrame
+from edge.residents import Residents, Wearers
 
 STATE_VERSION: Final = 1
 FRESH_AFTER = 3
@@ -32,16 +33,30 @@ _FAILURES_KEPT = 32
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A detector of the home: `name` is a code (a-z0-9_); with `device` it sees only that device."""
+    """A detector of the home: `name` is a code (a-z0-9_); with `device` it sees only that device, with `among` only
+    those, which `whose` names.
+    """
 
     name: str
     make: Callable[[], Detector]
     device: str | None = None
+    among: frozenset[str] | None = None
+    whose: str = ""
 
     @property
     def key(self) -> str:
         """Its place in states and counts."""
-        return self.name if self.device is None else f"{self.name}/{self.device}"
+        part = self.whose if self.device is None else self.device
+        return f"{self.name}/{part}" if part else self.name
+
+    def sees(self, device: str) -> bool:
+        """Whether it is handed what a device says."""
+        return self.device in (None, device) and (self.among is None or device in self.among)
+
+
+class _Of(TypedDict):
+    among: frozenset[str] | None
+    whose: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +172,7 @@ class Detectors:
         return refused
 
     def _concerned(self, device: str) -> Iterable[_Hosted]:
-        return (h for h in self._hosted.values() if h.listed.device is None or h.listed.device == device)
+        return (h for h in self._hosted.values() if h.listed.sees(device))
 
     def _guarded(self, hosted: _Hosted, call: Callable[[], list[Detection]]) -> list[Detection]:
         try:
@@ -195,20 +210,30 @@ def build(
     `more` are those that need settings of their own (edge.location_config).
     """
     devices = tuple(devices)
-    rhythm: list[Listed] = []
-    if routine is not None:
-        rhythm.append(Listed("routine", partial(RoutineDetector, devices, routine)))
-        rhythm.append(Listed("habits", partial(HabitsDetector, devices, routine.zone, pets=routine.pets)))
-        rhythm.append(Listed("trends", partial(TrendDetector, routine.zone)))
-        beds = [d.id for d in devices if d.role is DeviceRole.BED]
-        rhythm += [Listed("bed", partial(BedDetector, bed, routine.zone), bed) for bed in beds]
+    wearers = Residents(devices, routine.residents if routine is not None else 1).wearers()
     worn = [d for d in devices if d.role is DeviceRole.WEARABLE]
     return Detectors(
         [
             *(Listed("fall", partial(FallDetector, d.id, d.position, fall_sensitivity), d.id) for d in worn),
             Listed("contact", ContactDetector),
-            Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2)),
-            *rhythm,
+            *(Listed("vitals", partial(VitalsDetector, spo2_scale_2=spo2_scale_2), **_of(w)) for w in wearers),
+            *(_rhythm(devices, routine, wearers) if routine is not None else ()),
             *more,
         ]
     )
+
+
+def _rhythm(devices: tuple[Device, ...], routine: RoutineProfile, wearers: Iterable[Wearers]) -> list[Listed]:
+    """What is judged against the home's or a person's own days."""
+    zone = routine.zone
+    beds = [d.id for d in devices if d.role is DeviceRole.BED]
+    return [
+        Listed("routine", partial(RoutineDetector, devices, routine)),
+        Listed("habits", partial(HabitsDetector, devices, zone, pets=routine.pets)),
+        *(Listed("trends", partial(TrendDetector, zone, one_person=w.known), **_of(w)) for w in wearers),
+        *(Listed("bed", partial(BedDetector, bed, zone), bed) for bed in beds),
+    ]
+
+
+def _of(wearers: Wearers) -> _Of:
+    return {"among": wearers.devices, "whose": wearers.name}

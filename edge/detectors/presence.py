@@ -65,7 +65,7 @@ class Presence:
             (self._dead_battery.add if reading.value <= _BATTERY_DEAD else self._dead_battery.discard)(reading.device)
             return False
         if reading.metric in PRESSES:
-            return reading.value is not False
+            return isinstance(reading.value, str) if reading.metric == "button" else reading.value is True
         if reading.metric not in FLAGS or not isinstance(reading.value, bool):
             return False
         if reading.metric == "motion" and self._deaf_to_motion:
@@ -133,9 +133,9 @@ class Presence:
         """Plain values, bounded by the number of devices."""
         return {
             "flags": dict(sorted(self._flags.items())),
-            "heard": {d: round(at, 3) for d, at in sorted(self._heard.items())},
+            "heard": dict(sorted(self._heard.items())),
             "dead_battery": sorted(self._dead_battery),
-            "weights": {d: round(w, 6) for d, w in sorted(self._weights.items())},
+            "weights": dict(sorted(self._weights.items())),
             "last_at": self.last_at,
             "last_device": self.last_device,
             "place": self.place.value,

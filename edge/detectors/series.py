@@ -19,7 +19,9 @@ from edge.detectors.history import ROOM, History, nearest_past
 from edge.detectors.shift import WIDTHS, WindowMeans
 from edge.detectors.tail import TailProbability
 
-VERSION = 2
+VERSION = 3
+_READS = (2, 3)
+"""Versions of a state that are taken up."""
 QUIET, RAMP = 64, 256
 """Scores are 0 for so many values, then grow to full height over so many (the probation of a series)."""
 HALF = 4.0
@@ -199,7 +201,7 @@ class SeriesDetector:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises ValueError if it is no state of this detector; then nothing changed."""
-        if state.get("v") != VERSION:
+        if state.get("v") not in _READS:
             raise ValueError(f"series: version {state.get('v')!r} is not known")
         fresh = SeriesDetector()
         try:

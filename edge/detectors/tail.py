@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _BINS = 192
 _PER_OCTAVE = 8
@@ -28,12 +29,13 @@ class TailProbability:
     3:1163), so that figures never seen before are told apart. Old figures fade: the counts are halved at 6,000.
     """
 
-    __slots__ = ("_counts", "_excess", "_rarity", "_since", "_start", "_total")
+    __slots__ = ("_base", "_counts", "_excess", "_rarity", "_recent", "_start", "_total")
 
     def __init__(self) -> None:
         self._counts = [0.0] * _BINS
+        self._base: list[float] = list(self._counts)
+        self._recent: list[int] = []
         self._total = 0.0
-        self._since = 0
         self._start = math.inf
         self._excess = _FLATTEST
         self._rarity: list[float] = [0.0] * _BINS
@@ -55,34 +57,38 @@ class TailProbability:
                 rarity = min(MAX_RARITY, beyond - math.log10(_TAIL_SHARE))
         self._counts[place] += 1
         self._total += 1
-        self._since += 1
-        if self._since >= (_REFRESH if self._total < 1_000 else _SELDOM):
+        self._recent.append(place)
+        if len(self._recent) >= (_REFRESH if self._total < 1_000 else _SELDOM):
             self._refresh()
         return rarity
 
     def state(self) -> dict[str, Any]:
-        """The counts."""
-        return {"counts": list(self._counts), "since": self._since}
+        """The counts that the rarities were last worked out from, and the figures since: what is restored goes on to
+        the last bit as if it had never stopped.
+        """
+        return {"counts": list(self._base), "recent": list(self._recent)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Raises ValueError unless the state holds as many finite counts as there are bins."""
-        counts, since = np.asarray(state.get("counts"), dtype=float), state.get("since")
+        counts, recent = np.asarray(state.get("counts"), dtype=float), state.get("recent", [])
         if counts.shape != (_BINS,) or not np.isfinite(counts).all() or (counts < 0).any():
             raise ValueError("counts: not a histogram of this detector")
-        if isinstance(since, bool) or not isinstance(since, int) or not 0 <= since < _SELDOM:
-            raise ValueError("since: not a number of figures")
-        self._counts = counts.tolist()
-        self._total = float(counts.sum())
-        self._refresh()
-        self._since = since
+        if not isinstance(recent, list) or len(recent) >= _SELDOM or any(r not in range(_BINS) for r in recent):
+            raise ValueError("recent: not places of this histogram")
+        self._work_out(counts)
+        self._recent = [int(place) for place in recent]
+        for place in self._recent:
+            self._counts[place] += 1
+            self._total += 1
 
     def _refresh(self) -> None:
-        self._since = 0
         counts = np.array(self._counts)
-        if self._total > _LIMIT:
-            counts *= 0.5
-            self._total *= 0.5
-            self._counts = counts.tolist()
+        self._work_out(counts * 0.5 if self._total > _LIMIT else counts)
+
+    def _work_out(self, counts: NDArray[np.float64]) -> None:
+        """Rarities and the tail of these counts."""
+        self._base, self._recent = counts.tolist(), []
+        self._counts, self._total = list(self._base), float(counts.sum())
         above = np.cumsum(counts[::-1])[::-1]
         share = (above - counts / 2 + 0.5) / (self._total + 1)
         self._rarity = np.maximum(0.0, -np.log10(np.minimum(share, 1.0))).tolist()

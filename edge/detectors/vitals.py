@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from edge.detectors.artefacts import SIGNAL_LOST, Artefacts
+from edge.detectors.artefacts import SIGNAL_LOST, Artefact, Artefacts
 from edge.detectors.base import Detection
 from edge.detectors.news2 import Observation, Risk, Score, Sign, score
 from edge.readings import Reading
@@ -48,9 +48,10 @@ class VitalsDetector:
 
     The level must be confirmed by a second reading within the dwell, so that one slipped finger raises nothing; a
     dropout of a sign begins the dwell anew. A
-    higher level is a new detection; the condition clears when the score has been low for `clear_s`. A continuous sign
-    stands for `max_age_s`; raise it for charts that are kept by the hour. `counts` names readings left out: `stale`,
-    and the artefacts of edge.detectors.artefacts.
+    higher level is a new detection; the condition clears when the score has been low for `clear_s` and the signs that
+    scored are measured again: an oximeter that fell off is no recovery, though the next low value is a new detection.
+    A continuous sign stands for `max_age_s`; raise it for charts that are kept by the hour. `counts` names readings
+    left out: `stale`, and the artefacts of edge.detectors.artefacts.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class VitalsDetector:
         self._latest: dict[Sign, _Latest] = {}
         self._since: dict[Risk, tuple[float, int]] = {}
         self._level = Risk.LOW
+        self._device = ""
+        self._awaited: set[Sign] = set()
         self._low_since: float | None = None
         self._now: float | None = None
         self.counts: Counter[str] = Counter()
@@ -82,7 +85,7 @@ class VitalsDetector:
             return []
         held = self._latest.get(sign)
         max_age = self._ages.get(sign, SPOT_MAX_AGE_S)
-        if now - reading.at > max_age or (held is not None and reading.at < held.at <= now):
+        if not now - reading.at <= max_age or (held is not None and reading.at < held.at <= now):
             self.counts["stale"] += 1
             return []
         self._latest[sign] = _Latest(reading.value, min(reading.at, now), reading.device)
@@ -129,6 +132,8 @@ class VitalsDetector:
             "latest": {s.value: [v.value, v.at, v.device] for s, v in sorted(self._latest.items())},
             "since": {r.value: list(since) for r, since in self._since.items()},
             "level": self._level.value,
+            "device": self._device,
+            "awaited": sorted(self._awaited),
             "low_since": self._low_since,
             "now": self._now,
         }
@@ -142,12 +147,13 @@ class VitalsDetector:
             artefacts.restore(state["artefacts"])
             latest = {Sign(s): _Latest(_value(v), _time(at), str(d)) for s, (v, at, d) in state["latest"].items()}
             since = {Risk(r): (_time(at), int(n)) for r, (at, n) in state["since"].items()}
-            level = Risk(state["level"])
+            level, device = Risk(state["level"]), str(state.get("device", ""))
+            awaited = {Sign(sign) for sign in state.get("awaited", ())}
             low, now = (None if t is None else _time(t) for t in (state["low_since"], state["now"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"vitals: not a state: {error!r}") from error
         self._artefacts, self._latest, self._since, self._level = artefacts, latest, since, level
-        self._low_since, self._now = low, now
+        self._low_since, self._now, self._device, self._awaited = low, now, device, awaited
 
     def _sign(self, reading: Reading, now: float) -> Sign | None:
         """The sign a reading says something about; None if it is none, or not believed."""
@@ -158,6 +164,7 @@ class VitalsDetector:
             return Sign.CONSCIOUSNESS if value in ("A", "C", "V", "P", "U") else None
         if metric not in _SIGNS and metric != "diastolic":
             self._artefacts.note(reading)
+            self._distrust(reading)
             return None
         refused = self._artefacts.judge(reading, now)
         if refused is None:
@@ -170,6 +177,16 @@ class VitalsDetector:
             del self._latest[Sign.SYSTOLIC]  # the same measurement failed
             self._since.clear()
         return None
+
+    def _distrust(self, reading: Reading) -> None:
+        """A perfusion that comes after its own saturation takes the saturation back."""
+        held = self._latest.get(Sign.SPO2)
+        if reading.metric != "perfusion_index" or held is None or held.device != reading.device:
+            return
+        if held.at == reading.at and self._artefacts.weak(reading.device, reading.at):
+            self.counts[Artefact.PERFUSION.value] += 1
+            del self._latest[Sign.SPO2]
+            self._since.clear()
 
     def _pass_time(self, now: float) -> None:
         """A clock that stepped, or hours in which the gateway was off, prove no dwell: what waits begins anew."""
@@ -194,30 +211,51 @@ class VitalsDetector:
         reached = max(held, key=_ORDER.index, default=Risk.LOW)
         if _ORDER.index(reached) > _ORDER.index(self._level):
             self._level = reached
+            self._awaited |= {s for s, (low, _) in total.signs.items() if low > 0 and s is not Sign.OXYGEN}
             return [self._detection(now, total, reached)]
         return self._clear(now, level, total)
 
     def _clear(self, now: float, level: Risk, total: Score) -> list[Detection]:
-        if level is not Risk.LOW or self._level is Risk.LOW:
+        """Low for long enough: the next danger is a new one. It has ended once every sign that scored is measured."""
+        if level is not Risk.LOW or (self._level is Risk.LOW and not self._awaited):
             self._low_since = None
             return []
         self._low_since = now if self._low_since is None else self._low_since
         if now - self._low_since < self._clear_s:
             return []
         self._level, self._low_since = Risk.LOW, None
-        return [self._detection(now, total, Risk.LOW)]
+        self._awaited &= set(total.missing)
+        return [] if self._awaited else [self._detection(now, total, Risk.LOW)]
 
     def _detection(self, now: float, total: Score, level: Risk) -> Detection:
-        worst = max(self._latest, key=lambda sign: total.signs[sign][0])
-        device = self._latest[worst].device
+        cleared = level is Risk.LOW
+        if not cleared:
+            worst = max(self._latest, key=lambda sign: (total.signs[sign][0], sign.value))
+            self._device = self._latest[worst].device
+        device = self._device
+        evidence = Evidence(
+            detector="news2",
+            device=device,
+            at=now,
+            reason="condition_ended" if cleared else _REASONS[level],
+            numbers=self._numbers(now, total),
+        )
+        priority = _LEVELS.get(level, Priority.LOW)
+        return Detection(AlarmKind.VITALS, priority, now, device, evidence.reason, 1.0, (evidence,), cleared)
+
+    def _numbers(self, now: float, total: Score) -> dict[str, float]:
+        """The range, each sign's value and score; of the others, how old the last value is or that there is none."""
         numbers = {"news2_low": float(total.low), "news2_high": float(total.high), "missing": float(len(total.missing))}
         numbers |= {f"{s}_score": float(low) for s, (low, high) in total.signs.items() if low == high}
-        numbers |= {str(s): float(v.value) for s, v in self._latest.items() if not isinstance(v.value, str)}
-        cleared = level is Risk.LOW
-        reason = "condition_ended" if cleared else _REASONS[level]
-        evidence = Evidence(detector="news2", device=device, at=now, reason=reason, numbers=numbers)
-        priority = _LEVELS.get(level, Priority.LOW)
-        return Detection(AlarmKind.VITALS, priority, now, device, reason, 1.0, (evidence,), cleared)
+        for sign in Sign:
+            held = self._latest.get(sign)
+            if sign not in total.missing and held is not None and not isinstance(held.value, str):
+                numbers[str(sign)] = float(held.value)
+            elif sign in total.missing and held is not None:
+                numbers[f"{sign}_stale_s"] = float(round(now - held.at))
+            elif sign in total.missing:
+                numbers[f"{sign}_missing"] = 1.0
+        return numbers
 
 
 def _value(value: Any) -> float | bool | str:

@@ -71,7 +71,8 @@ def _file(options: argparse.Namespace) -> Report:
     with options.out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("timestamp", "value", "anomaly_score"))
-        for line, row in read_rows(options.file, ("timestamp", "value")):
+        rows_read = read_rows(options.file, ("timestamp", "value"))
+        for line, row in track(rows_read, description="rows", transient=True):
             value = number(options.file, line, "value", row["value"])
             at = moment(options.file, line, row["timestamp"])
             backwards += at < last

@@ -18,10 +18,11 @@ from edge.detectors.location.fences import Fence, circle, from_geojson
 from edge.detectors.location.fixes import SETTLE_S
 from edge.detectors.location.geofence import GeofenceDetector
 from edge.detectors.location.hours import Hours
-from edge.detectors.location.wandering import Episode, WanderingDetector
+from edge.detectors.location.wandering import Episode, Told, WanderingDetector
 from edge.evaluate.report import FormatError, Report
 from edge.evaluate.rows import number, read_rows
 from edge.evaluate.series import moment
+from edge.evaluate.track_truth import Truth, read_truth, scored_walks
 from edge.location_config import position_detectors
 from edge.readings import Reading
 from protocols.wire import AlarmKind
@@ -69,7 +70,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LAT,LON,RADIUS_M|FILE.geojson",
         help="may be given several times; write --fence=-33.9,151.2,300 where it begins with a minus",
     )
-    parser.add_argument("--truth", type=Path, metavar="CSV", help="true stays outside: columns start,end")
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        metavar="CSV",
+        help="columns start,end: true stays outside; with a column what also episodes of pacing, lapping, random or "
+        "wandering",
+    )
+    parser.add_argument(
+        "--wandering",
+        choices=("off", "outside", "always"),
+        default="outside",
+        help="where an episode is an alarm by day (default outside of all fences)",
+    )
     parser.add_argument("--time-zone", default="Asia/Shanghai", help="for the night (default Asia/Shanghai)")
 
 
@@ -77,8 +90,9 @@ def run(options: argparse.Namespace) -> Report:
     """Feed the file fix by fix, in its order."""
     hours, fences = Hours(_zone(options.time_zone)), tuple(_fences(options.fence))
     rows = list(_rows(options.file))
-    found = replay(rows, fences, hours)
-    stays = _true_stays(options.truth) if options.truth else true_stays(rows)
+    found = replay(rows, fences, hours, options.wandering)
+    truth = read_truth(options.truth) if options.truth else Truth(None, None)
+    stays = true_stays(rows) if truth.stays is None else truth.stays
     figures: dict[str, Any] = {
         "fixes": len(rows),
         "hours": round((rows[-1].at - rows[0].at) / 3600, 4),
@@ -92,21 +106,25 @@ def run(options: argparse.Namespace) -> Report:
     }
     if stays is not None:
         figures |= scored([d.at for d in found.exits], stays)
+    if truth.walks is not None:
+        figures |= scored_walks(found.episodes, [d.at for d in found.alarms], truth.walks, figures["hours"])
     return Report(figures, list(_tables(options.file, figures, found)))
 
 
-def replay(rows: Sequence[Row], fences: tuple[Fence, ...], hours: Hours) -> Found:
+def replay(rows: Sequence[Row], fences: tuple[Fence, ...], hours: Hours, told: Told = "outside") -> Found:
     """The detectors as the gateway hosts them, fed one fix after the other; times may step back."""
-    listed = position_detectors(DEVICE, fences, hours, "outside")
+    listed = position_detectors(DEVICE, fences, hours, told)
     hosted = Detectors(listed)
     found = Found()
+    wandering = hosted.hosted("wandering", DEVICE)
+    assert isinstance(wandering, WanderingDetector)
     for row in track(rows, description="fixes", transient=True, disable=len(rows) < 5_000):
         heard = [hosted.on_reading(Reading(DEVICE, name, row.at, value), row.at) for name, value in row.values.items()]
         for detection in [*(d for several in heard for d in several), *hosted.on_tick(row.at + SETTLE_S)]:
             _note(found, detection)
-    wandering = hosted.hosted("wandering", DEVICE)
-    assert isinstance(wandering, WanderingDetector)
-    found.episodes = list(wandering.episodes)
+        newest = wandering.episodes[-1] if wandering.episodes else None
+        if newest is not None and (not found.episodes or found.episodes[-1] is not newest):
+            found.episodes.append(newest)
     found.left_out = dict(wandering.counts)
     if fences:
         fence = hosted.hosted("geofence", DEVICE)
@@ -166,7 +184,9 @@ def scored(exits: Sequence[float], stays: Sequence[tuple[float, float]]) -> dict
 
 def _tables(path: Path, figures: dict[str, Any], found: Found) -> Iterator[tuple[str, list[str], list[list[object]]]]:
     shown = ("fixes", "hours", "exits", "true_exits", "exits_found", "missed_exits", "false_exits", "precision")
-    names = (*shown, "recall", "delay_median_s", "delay_longest_s", "wandering_episodes", "wandering_alarms")
+    of_walks = ("true_wanderings", "wanderings_found", "false_wanderings", "wandering_precision", "wandering_recall")
+    of_exits = ("recall", "delay_median_s", "delay_longest_s", "wandering_episodes", "wandering_alarms")
+    names = (*shown, *of_exits, *of_walks, "wandering_pattern_agreement", "wandering_delay_median_s")
     yield str(path), ["", ""], [[name, figures[name]] for name in names if name in figures]
     if found.exits:
         rows: list[list[object]] = [[d.at, d.reason, d.evidence[0].numbers["beyond_m"]] for d in found.exits[:20]]
@@ -187,16 +207,6 @@ def _rows(path: Path) -> Iterator[Row]:
                 raise FormatError(f"{path}:{line}: {name} is in degrees, at most {limit:g}, got {value:g}")
         truth = number(path, line, "outside", cells["outside"]) if "outside" in cells else None
         yield Row(at, {n: v for n, v in values.items() if v is not None}, None if truth is None else truth != 0)
-
-
-def _true_stays(path: Path) -> list[tuple[float, float]]:
-    stays = []
-    for line, cells in read_rows(path, ("start", "end")):
-        start, end = moment(path, line, cells["start"]), moment(path, line, cells["end"])
-        if end < start:
-            raise FormatError(f"{path}:{line}: end is before start")
-        stays.append((start, end))
-    return sorted(stays)
 
 
 def _fences(texts: Sequence[str]) -> Iterator[Fence]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.progress import track
 
 from edge.detectors.base import Detection
 from edge.detectors.news2 import Sign
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> Report:
     died = _deaths(options.truth) if options.truth is not None else None
     stays: dict[str, _Stay] = {}
     readings = 0
-    for patient, reading, charted in _readings(options.file):
+    for patient, reading, charted in track(_readings(options.file), description="readings", transient=True):
         stay = stays.get(patient)
         if stay is None:
             detector = VitalsDetector(max_age_s=SPOT_MAX_AGE_S) if charted else VitalsDetector()

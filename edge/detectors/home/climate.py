@@ -2,9 +2,10 @@
 
 Sources. Heat: the bands of the NWS heat index (extreme caution from 90 F, danger from 103 F,
 extreme danger from 125 F).
-Cold: 18 degrees is the least the WHO Housing and Health Guidelines (2018) recommend; below 12 the blood pressure rises,
-and after two hours at 9 or less the deep body temperature of resting elders falls (K. J. Collins, "Low indoor
-temperatures and morbidity in the elderly", Age and Ageing 15 (1986) 212-220).
+Cold: 18 degrees is the least the WHO Housing and Health Guidelines (2018) and the UK Health Security Agency recommend;
+below 12 the blood pressure rises, and after two hours at 9 or less the deep body temperature of resting elders falls
+(K. J. Collins, "Low indoor temperatures and morbidity in the elderly", Age and Ageing 15 (1986) 212-220).
+Own choice: how long a level must hold (but for the two hours), the hysteresis, and when a value is stale.
 """
 
 from __future__ import annotations

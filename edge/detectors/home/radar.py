@@ -13,6 +13,8 @@ VERSION = 1
 HELD_S = 3.0
 """Radars say falling while somebody sits down fast; what does not last is left out."""
 UP_S = 20.0
+LONGEST_TICK_GAP_S = 60.0
+"""What nobody watched for longer than this, or a step of the clock, has not held. The three times are own choice."""
 CONFIDENCE = 0.7
 
 
@@ -23,9 +25,11 @@ class RadarFallDetector:
         self._worn = {d.id for d in devices if d.role is DeviceRole.WEARABLE}
         self._down: dict[str, float] = {}
         self._told: dict[str, float | None] = {}
+        self._seen: float | None = None
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading; anything but the flag `fall_detected` is ignored."""
+        self._pass_time(now)
         if reading.metric != "fall_detected" or not isinstance(reading.value, bool):
             return []
         device = reading.device
@@ -44,22 +48,27 @@ class RadarFallDetector:
 
     def on_tick(self, now: float) -> list[Detection]:
         """What holds becomes a fall; who has got up for long enough has."""
+        self._pass_time(now)
         found: list[Detection] = []
         for device, since in sorted(self._down.items()):
-            if now < since:
-                self._down[device] = now
-            elif now - since >= HELD_S:
+            if now - since >= HELD_S:
                 del self._down[device]
                 found += self._fall(device, since)
         for device, up in sorted(self._told.items()):
-            if up is not None and now < up:
-                self._told[device] = now
-            elif up is not None and now - up >= UP_S:
+            if up is not None and now - up >= UP_S:
                 del self._told[device]
                 evidence = Evidence(detector="radar", device=device, at=now, reason="condition_ended")
                 kind, reason = AlarmKind.FALL, evidence.reason
                 found.append(Detection(kind, Priority.HIGH, now, device, reason, 1.0, (evidence,), cleared=True))
         return found
+
+    def _pass_time(self, now: float) -> None:
+        seen, self._seen = self._seen, now
+        if seen is None or 0 <= now - seen <= LONGEST_TICK_GAP_S:
+            return
+        step = now - seen
+        self._down = {device: at + step for device, at in self._down.items()}
+        self._told = {device: None if up is None else up + step for device, up in self._told.items()}
 
     def _fall(self, device: str, at: float) -> list[Detection]:
         self._told[device] = None
@@ -69,7 +78,7 @@ class RadarFallDetector:
 
     def state(self) -> dict[str, Any]:
         """All memory."""
-        return {"v": VERSION, "down": dict(self._down), "told": dict(self._told)}
+        return {"v": VERSION, "down": dict(self._down), "told": dict(self._told), "seen": self._seen}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises ValueError if it is none; then nothing changed."""
@@ -78,6 +87,7 @@ class RadarFallDetector:
         try:
             down = {str(d): float(at) for d, at in state["down"].items()}
             told = {str(d): None if at is None else float(at) for d, at in state["told"].items()}
+            seen = None if state.get("seen") is None else float(state["seen"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"radar: not a state: {error!r}") from error
-        self._down, self._told = down, told
+        self._down, self._told, self._seen = down, told, seen

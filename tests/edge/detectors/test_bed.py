@@ -111,7 +111,7 @@ def test_a_clock_step_is_no_exit(step: float) -> None:
     assert [d for n in range(4) for d in detector.on_tick(noon + 14 * HOUR + 60 + step + n * 300)] == []
 
 
-@pytest.mark.parametrize("broken", [{}, {"v": 2}, {"v": 1}, {"v": 1, "nights": [[1, "x", 2, 3]]}])
+@pytest.mark.parametrize("broken", [{}, {"v": 9}, {"v": 2}, {"v": 1, "nights": [[1, "x", 2, 3]]}])
 def test_a_state_that_is_none_changes_nothing(broken: dict[str, object]) -> None:
     """ValueError, and the detector is as before."""
     detector, _ = lived(3)
@@ -119,3 +119,33 @@ def test_a_state_that_is_none_changes_nothing(broken: dict[str, object]) -> None
     with pytest.raises(ValueError, match="bed"):
         detector.restore(broken)
     assert detector.state() == before
+
+
+def test_the_limit_is_that_of_the_part_of_the_night() -> None:
+    """Who is up for an hour towards every morning is not told of then; an exit as long after midnight is."""
+    rng, detector = random.Random(1), BedDetector("bed", ZONE)
+
+    def early_riser(number: int) -> Changes:
+        begin = NOON + number * DAY
+        up = begin + 17 * HOUR + rng.uniform(0, 600)
+        return [
+            (begin + 10 * HOUR, True), (begin + 13 * HOUR, False), (begin + 13 * HOUR + 300, True),
+            (up, False), (up + 3900, True), (begin + 19 * HOUR, False),
+        ]  # fmt: skip
+
+    found = feed(detector, [c for n in range(20) for c in early_riser(n)], NOON, NOON + 20 * DAY)
+    assert [d for d in found if d.at > NOON + 9 * DAY] == []
+    begin = NOON + 20 * DAY
+    found = feed(detector, [(begin + 10 * HOUR, True), (begin + 13 * HOUR, False)], begin, begin + 14 * HOUR)
+    assert [d.reason for d in found] == ["out_of_bed_long"]
+    assert found[0].evidence[0].numbers["limit_min"] == 30
+
+
+def test_a_state_of_the_first_version_is_taken_up() -> None:
+    """Exits whose part of the night was not kept count for all of it."""
+    detector, _ = lived()
+    old = json.loads(json.dumps(detector.state())) | {"v": 1}
+    old["exits"] = [length for _, length in old["exits"]]
+    again = BedDetector("bed", ZONE)
+    again.restore(old)
+    assert [length for _, length in again.state()["exits"]] == old["exits"]

@@ -168,3 +168,57 @@ def test_numerics(recordings: Path, tmp_path: Path) -> None:
     figures = json.loads(out.read_text())
     assert figures["patients"] == 26
     assert figures["readings_left_out"]["implausible"] == sum(b < 3 for b in breaths)
+
+
+@pytest.mark.parametrize("first", ["spo2", "perfusion_index"])
+def test_a_saturation_without_a_pulse_at_the_finger_is_not_believed(first: str) -> None:
+    """With a perfusion index below 0.3 % a low saturation raises nothing, whichever of the two comes first."""
+    detector, found = VitalsDetector(), []
+    pair = [("spo2", 84.0), ("perfusion_index", 0.15)]
+    for t in range(300):
+        for metric, value in sorted(pair, key=lambda p: p[0] != first):
+            found += detector.on_reading(Reading("o", metric, t, value), t)
+        found += detector.on_reading(Reading("o", "heart_rate", t, 70.0 + t % 2), t)
+        found += detector.on_tick(t + 0.5)
+    assert found == []
+    assert detector.counts["perfusion"] >= 300
+    for t in range(300, 400):
+        found += detector.on_reading(Reading("o", "perfusion_index", t, 2.5), t)
+        found += detector.on_reading(Reading("o", "spo2", t, 84.0), t)
+    assert [d.reason for d in found] == ["news2_single_sign_3"]
+
+
+def test_an_oximeter_that_falls_off_is_no_recovery() -> None:
+    """No value is no good value: the alarm stays; a low value later is a new detection; good ones end it."""
+    detector = VitalsDetector()
+
+    def minutes(begin: int, end: int, value: float | None) -> list[str]:
+        said = []
+        for t in range(begin * 60, end * 60, 5):
+            if value is not None:
+                said += detector.on_reading(Reading("o", "spo2", t, value), t)
+            said += detector.on_tick(t)
+        return [d.reason for d in said]
+
+    assert minutes(0, 5, 85.0) == ["news2_single_sign_3"]
+    assert minutes(5, 60, None) == []
+    state = json.loads(json.dumps(detector.state()))
+    detector = VitalsDetector()
+    detector.restore(state)
+    assert minutes(60, 65, 85.0) == ["news2_single_sign_3"]
+    assert minutes(65, 75, 97.0) == ["condition_ended"]
+
+
+def test_the_evidence_names_what_is_missing_and_what_is_stale() -> None:
+    """A temperature of five hours ago is stale and not shown as a value; a pressure never measured is missing."""
+    detector, hours5 = VitalsDetector(), 5 * 3600.0
+    detector.on_reading(Reading("t", "body_temperature", 0.0, 36.8), 0.0)
+    found = []
+    for t in range(0, 200, 5):
+        found += detector.on_reading(Reading("o", "spo2", hours5 + t, 85.0), hours5 + t)
+    numbers = found[0].evidence[0].numbers
+    assert numbers["spo2"] == 85.0
+    assert numbers["systolic_missing"] == 1.0
+    assert numbers["temperature_stale_s"] == pytest.approx(hours5 + 60)
+    assert "temperature" not in numbers
+    assert "systolic_score" not in numbers

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from edge.detectors.location.wandering import Episode
 from edge.evaluate.cli import main
-from tests.edge.detectors.location.walks import HOME, Receiver, received, rest, walk
+from edge.evaluate.track_truth import Walk, scored_walks
+from tests.edge.detectors.location.test_walks import WAYS
+from tests.edge.detectors.location.walks import HOME, Receiver, mixed_day, received, rest, walk
 
 _FENCE = f"{HOME.lat},{HOME.lon},200"
 
@@ -40,6 +44,35 @@ def test_figures(tmp_path: Path) -> None:
     arguments = [str(_file(tmp_path / "no_truth.csv", truth=False)), "--fence", str(tmp_path / "f.geojson")]
     assert main(["track", *arguments, "--truth", str(tmp_path / "truth.csv"), "--json", str(out)]) == 0
     assert json.loads(out.read_text())["exits_found"] == 1
+
+
+def test_wandering_against_a_truth_file(tmp_path: Path) -> None:
+    """A day with laps, pacing, a random walk, an errand and a direct way: what is found, its kind, and how soon."""
+    way, walks = mixed_day(3, WAYS, ("lapping", "pacing", "random"))
+    lines = ["t,lat,lon,accuracy"]
+    lines += [f"{s.at},{s.lat},{s.lon},{s.accuracy}" for s in received(way, Receiver(5, 8), random.Random(3))]
+    (tmp_path / "day.csv").write_text("\n".join(lines) + "\n")
+    truth = ["start,end,what", *(f"{start},{end},{kind}" for start, end, kind in walks)]
+    (tmp_path / "truth.csv").write_text("\n".join(truth) + "\n")
+    out, arguments = tmp_path / "out.json", ["--truth", str(tmp_path / "truth.csv"), "--wandering", "always"]
+    assert main(["track", str(tmp_path / "day.csv"), *arguments, "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert (figures["true_wanderings"], figures["wanderings_found"], figures["false_wanderings"]) == (3, 3, 0)
+    assert figures["wandering_pattern_agreement"] >= 0.6
+    assert 300 <= figures["wandering_delay_median_s"] <= 900
+    assert "true_exits" not in figures
+    (tmp_path / "truth.csv").write_text("start,end,what\n1,2,dancing\n")
+    assert main(["track", str(tmp_path / "day.csv"), *arguments]) == 2
+
+
+def test_an_episode_that_is_in_no_truth_is_false() -> None:
+    """One overlaps, one does not; a walk that nothing overlaps is missed."""
+    episodes = [Episode(0, 100, Counter(pacing=2)), Episode(900, 950, Counter(lapping=1))]
+    figures = scored_walks(episodes, [60.0], [Walk(50, 80, "lapping"), Walk(300, 400, "wandering")], 2.0)
+    assert (figures["wanderings_found"], figures["false_wanderings"]) == (1, 1)
+    assert (figures["wandering_recall"], figures["wandering_precision"]) == (0.5, 0.5)
+    assert (figures["wandering_pattern_agreement"], figures["false_wanderings_per_hour"]) == (0.0, 0.5)
+    assert figures["wandering_delay_median_s"] == 10
 
 
 @pytest.mark.parametrize(

@@ -311,6 +311,7 @@ export const en: Record<Key, string> = {
   "metric.room": "Room",
   "metric.weight": "Weight",
   "metric.glucose": "Glucose",
+  "metric.perfusion_index": "Perfusion index",
   "quarantine.title": "Refused messages",
   "quarantine.state": "State",
   "quarantine.held": "Held",

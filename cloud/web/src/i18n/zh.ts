@@ -309,6 +309,7 @@ export const zh = {
   "metric.room": "房间",
   "metric.weight": "体重",
   "metric.glucose": "血糖",
+  "metric.perfusion_index": "灌注指数",
   "quarantine.title": "拒收报文",
   "quarantine.state": "状态",
   "quarantine.held": "待处理",

@@ -13,11 +13,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edge.detectors.location.wandering import Episode
 from edge.evaluate.track import replay, scored, true_stays
+from edge.evaluate.track_truth import Walk, scored_walks
 from tests.edge.detectors.location.test_walks import FENCES, HOURS, WAYS, outing, rows_of
-from tests.edge.detectors.location.walks import Receiver, home_life, received, walk
+from tests.edge.detectors.location.walks import Receiver, home_life, mixed_day, received, walk
 
-OUTINGS, HOME_RUNS, WALKS = 20, 8, 20
+OUTINGS, HOME_RUNS, WALKS, DAYS = 20, 8, 20, 20
+WANDERING = ("lapping", "pacing", "random")
 RECEIVERS = {
     "5 s, 10 m": Receiver(),
     "5 s, 15 m, poor leaps": Receiver(5, 15, leaps=0.02),
@@ -67,11 +70,26 @@ def patterns(receiver: Receiver) -> dict[str, dict[str, int]]:
     return {name: dict(sorted(of.items())) for name, of in found.items()}
 
 
+def wandering(receiver: Receiver) -> dict[str, Any]:
+    """Days in which walks of all five kinds are mixed: episodes found, false ones, and their kind."""
+    episodes, alarms, truth, hours = [], [], [], 0.0
+    for seed in range(DAYS):
+        way, walks = mixed_day(seed, WAYS, WANDERING)
+        found = replay(rows_of(list(received(way, receiver, random.Random(seed)))), FENCES, HOURS, "always")
+        late = seed * 2 * 86_400.0
+        episodes += [Episode(e.start + late, e.end + late, e.patterns) for e in found.episodes]
+        alarms += [d.at + late for d in found.alarms]
+        truth += [Walk(start + late, end + late, kind) for start, end, kind in walks]
+        hours += (way[-1][0] - way[0][0]) / 3600
+    return {"hours": round(hours, 1), **scored_walks(episodes, alarms, truth, hours)}
+
+
 def main(path: Path) -> None:
     """Write the figures."""
     figures = {
         "exits": {name: exits(receiver) for name, receiver in RECEIVERS.items()},
         "patterns": {name: patterns(receiver) for name, receiver in WALKERS.items()},
+        "wandering": {name: wandering(receiver) for name, receiver in WALKERS.items()},
     }
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

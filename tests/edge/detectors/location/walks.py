@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -96,3 +96,26 @@ def home_life(seconds: float, rng: random.Random, radius: float = 60.0) -> list[
         goal = (far * math.cos(toward), far * math.sin(toward))
         way = rest([*way, *walk([way[-1][1], goal], rng.uniform(0.6, 1.2), way[-1][0])[1:]], rng.uniform(60, 900))
     return way
+
+
+def mixed_day(
+    seed: int, kinds: dict[str, Callable[[random.Random], list[Point]]], wandering: Sequence[str]
+) -> tuple[list[tuple[float, Point]], list[tuple[float, float, str]]]:
+    """Walks of every kind in random order with half an hour or so about the home between them, and of those in
+    `wandering` when they were and of which kind.
+    """
+    rng = random.Random(seed)
+    way: list[tuple[float, Point]] = [(NOON, (0.0, 0.0))]
+    walks: list[tuple[float, float, str]] = []
+    for kind in rng.sample(sorted(kinds), len(kinds)):
+        calm = home_life(rng.uniform(1_200, 2_400), rng, 40.0)
+        way += [(way[-1][0] + t - NOON + 1, point) for t, point in calm]
+        corners = kinds[kind](rng)
+        speed = rng.uniform(0.6, 1.1)
+        way += walk([way[-1][1], corners[0]], speed, way[-1][0])[1:]
+        there = walk(corners, speed, way[-1][0])[1:]
+        if kind in wandering:
+            walks.append((way[-1][0], there[-1][0], kind))
+        way += there
+        way = rest([*way, *walk([way[-1][1], (0.0, 0.0)], speed, way[-1][0])[1:]], rng.uniform(600, 1_200))
+    return way, walks

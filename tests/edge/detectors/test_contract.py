@@ -1,0 +1,208 @@
+"""What every detector with a memory owes: a restart changes nothing, nonsense and steps of the clock raise nothing."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.detectors.base import Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
+from edge.detectors.facade import Detectors, Listed
+from edge.detectors.home.climate import ClimateDetector
+from edge.detectors.trends import TrendDetector
+from edge.detectors.vitals import VitalsDetector
+from edge.readings import Reading, SignalFrame
+from protocols.metrics import METRICS, Type, Value
+from protocols.wire import AlarmKind
+from tests.edge.detectors.contract_cases import CASES, DEVICES, ZONE, Case, Moment
+from tests.edge.detectors.location.walks import NOON
+
+STEADY = [case for case in CASES if case.steady]
+_CUTS = 6
+by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def play(detector: Detector, stream: Sequence[Moment]) -> list[tuple[int, Detection]]:
+    """What it finds, and at which moment."""
+    found: list[tuple[int, Detection]] = []
+    for n, (now, heard) in enumerate(stream):
+        for one in heard:
+            if isinstance(one, SignalFrame):
+                found += [(n, d) for d in detector.on_frame(one)] if isinstance(detector, TakesFrames) else []
+            elif isinstance(detector, TakesReadings):
+                found += [(n, d) for d in detector.on_reading(one, now)]
+        if isinstance(detector, TakesTime):
+            found += [(n, d) for d in detector.on_tick(now)]
+    return found
+
+
+def kept(detector: Detector) -> Any:
+    """Its state as it comes back from flash; not a number is no JSON."""
+    assert isinstance(detector, Stateful)
+    return json.loads(json.dumps(detector.state(), allow_nan=False))
+
+
+@functools.cache
+def _stream(case: Case) -> tuple[Moment, ...]:
+    return tuple(case.stream())
+
+
+@functools.cache
+def _plain(case: Case) -> tuple[list[tuple[int, Detection]], Any]:
+    detector = case.make()
+    found = play(detector, _stream(case))
+    return found, kept(detector)
+
+
+@by_name
+def test_the_event_is_found(case: Case) -> None:
+    """Otherwise nothing below would prove anything."""
+    assert any(not d.cleared for _, d in _plain(case)[0])
+
+
+@by_name
+def test_the_same_again(case: Case) -> None:
+    """Another object fed the same says the same, to the last figure of its state."""
+    detector = case.make()
+    found = play(detector, _stream(case))
+    assert (found, kept(detector)) == _plain(case)
+
+
+@by_name
+def test_a_restart_at_any_moment_changes_nothing(case: Case) -> None:
+    """A new object with the state goes on with the same detections and ends in the same state; also a moment before
+    and after the first detection.
+    """
+    stream, (found, end) = _stream(case), _plain(case)
+    first = found[0][0]
+    cuts = {round(len(stream) * (n + 1) / (_CUTS + 1)) for n in range(_CUTS)} | {first, first + 1}
+    before, done = case.make(), 0
+    for cut in sorted(cuts):
+        play(before, stream[done:cut])
+        done, again = cut, case.make()
+        assert isinstance(again, Stateful)
+        again.restore(kept(before))
+        assert kept(again) == kept(before)
+        rest = [(n + cut, d) for n, d in play(again, stream[cut:])]
+        assert rest == [(n, d) for n, d in found if n >= cut]
+        assert kept(again) == end
+
+
+@pytest.mark.parametrize("case", STEADY, ids=lambda case: case.name)
+@pytest.mark.parametrize("step", [-86_400.0, -3_600.0, 3_600.0, 86_400.0])
+def test_a_step_of_the_clock_is_no_passing_of_time(case: Case, step: float) -> None:
+    """The condition holds, but not yet for long enough; the clock steps; the next three moments raise nothing."""
+    stream, first = _stream(case), _plain(case)[0][0][0]
+    cut, detector = first - 4, case.make()
+    later = [(now + step, [_moved(one, step) for one in heard]) for now, heard in stream[cut : cut + 3]]
+    assert play(detector, [*stream[:cut], *later]) == []
+    kept(detector)
+
+
+def _moved(one: Reading | SignalFrame, step: float) -> Reading | SignalFrame:
+    assert isinstance(one, Reading)
+    return Reading(one.device, one.metric, one.at + step, one.value)
+
+
+def _nonsense(one: Reading | SignalFrame, n: int) -> list[Reading | SignalFrame]:
+    """What a broken sensor or bridge says in its place."""
+    if isinstance(one, SignalFrame):
+        bad = np.full_like(one.samples, (math.nan, math.inf, 0.0, 1e30)[n % 4])
+        return [SignalFrame(one.device, one.seq, one.at, one.rate_hz, one.channels, bad, one.full_scale_g)]
+    kind = METRICS[one.metric].type
+    wrong: list[Value] = [math.nan, math.inf, -math.inf, 1e300, -1e300, "98.6", ""]
+    wrong += [] if kind is Type.FLAG else [True, False]
+    at = (one.at, one.at, math.nan, one.at - 80_000, one.at + 299)[n % 5]
+    return [Reading(one.device, one.metric, at, wrong[n % len(wrong)])]
+
+
+@by_name
+def test_nonsense_alone_raises_nothing(case: Case) -> None:
+    """Every value wrong: nothing is raised, nothing breaks, and the state is still one."""
+    if case.name == "series":
+        pytest.skip("to a series without a meaning every finite number is one")
+    detector = case.make()
+    stream = [(now, [w for one in heard for w in _nonsense(one, n)]) for n, (now, heard) in enumerate(_stream(case))]
+    found = play(detector, stream)
+    assert [d for _, d in found if not d.cleared] == []
+    again = case.make()
+    assert isinstance(again, Stateful)
+    again.restore(kept(detector))
+
+
+@by_name
+def test_nonsense_among_sound_values_breaks_nothing(case: Case) -> None:
+    """A wrong value before each sound one: no error, and no reason that was not there without."""
+    stream = []
+    for n, (now, heard) in enumerate(_stream(case)):
+        mixed = [w for one in heard for w in ([*_nonsense(one, n), one] if isinstance(one, Reading) else [one])]
+        stream.append((now, mixed))
+    detector = case.make()
+    found = play(detector, stream)
+    assert {d.reason for _, d in found} <= {d.reason for _, d in _plain(case)[0]}
+    kept(detector)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("body_temperature", 98.6),
+        ("body_temperature", 104.0),
+        ("body_temperature", 310.0),
+        ("spo2", 0.97),
+        ("heart_rate", 1.2),
+        ("respiration_rate", 0.25),
+        ("systolic", 16.0),
+        ("systolic", 16_000.0),
+        ("diastolic", 10.6),
+        ("glucose", 90.0),
+        ("weight", 154.0),
+        ("temperature", 77.0),
+        ("temperature", 295.0),
+        ("humidity", 0.55),
+    ],
+)
+def test_a_wrong_unit_never_alarms(metric: str, value: float) -> None:
+    """Fahrenheit, kelvin, fractions, hertz, kilopascal, mg/dl and pounds for a day, as if a source did not convert."""
+    detectors = (VitalsDetector(), TrendDetector(ZONE), ClimateDetector(DEVICES))
+    stream: list[Moment] = [(NOON + t, [Reading("air", metric, NOON + t, value)]) for t in range(0, 86_400, 300)]
+    assert [d for one in detectors for d in play(one, stream)] == []
+
+
+@settings(max_examples=5)
+@given(st.randoms(use_true_random=False))
+def test_order_of_unrelated_sensors_does_not_matter(rng: Any) -> None:
+    """Several events at once in one home: in whatever order the sensors of a moment speak, the same is found."""
+    assert _home(lambda heard: _shuffled(heard, rng)) == _home(list) != []
+
+
+def _home(order: Callable[[list[Reading | SignalFrame]], list[Reading | SignalFrame]]) -> list[tuple[object, ...]]:
+    """What several detectors say of several events at once."""
+    together: dict[float, list[Reading | SignalFrame]] = {}
+    light = [case for case in CASES if case.light]
+    for case in light:
+        for now, heard in _stream(case):
+            together.setdefault(now, []).extend(heard)
+    home, found = Detectors([Listed(case.name, case.make) for case in light]), []
+    for now, heard in sorted(together.items(), key=lambda moment: moment[0]):
+        for one in order(heard):
+            assert isinstance(one, Reading)
+            found += home.on_reading(one, now)
+        found += home.on_tick(now)
+    assert home.take_failures() == []
+    assert {d.kind for d in found} >= {AlarmKind.VITALS, AlarmKind.GEOFENCE, AlarmKind.STOVE, AlarmKind.SMOKE}
+    return sorted((d.kind, d.device, d.reason, d.cleared, d.at) for d in found)
+
+
+def _shuffled(heard: list[Reading | SignalFrame], rng: Any) -> list[Reading | SignalFrame]:
+    """The sensors in any order, each with its own readings in theirs."""
+    devices = sorted({one.device for one in heard})
+    rng.shuffle(devices)
+    return [one for device in devices for one in heard if one.device == device]
