@@ -59,8 +59,10 @@ class ContactDetector:
         return []
 
     def state(self) -> dict[str, Any]:
-        """What is active: without it, smoke that ends after a restart would never be cleared."""
-        return {"v": VERSION, "active": [[device, metric, at] for (device, metric), at in self._active.items()]}
+        """What is active: without it, smoke that ends after a restart would never be cleared. Not a pressed button: it
+        has long been let go when the state is read, and the next call for help would be taken for the same one.
+        """
+        return {"v": VERSION, "active": [[*key, at] for key, at in self._active.items() if _lasts(key[1])]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises ValueError if it is none; then nothing changed."""
@@ -70,7 +72,11 @@ class ContactDetector:
             active = {(str(device), str(metric)): float(at) for device, metric, at in state["active"]}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"contact: not a state: {error!r}") from error
-        self._active = {key: at for key, at in active.items() if key[1] in _KINDS}
+        self._active = {key: at for key, at in active.items() if _lasts(key[1])}
+
+
+def _lasts(metric: str) -> bool:
+    return _KINDS.get(metric, AlarmKind.SOS) is not AlarmKind.SOS
 
 
 def _detection(reading: Reading, kind: AlarmKind, *, cleared: bool) -> Detection:
