@@ -60,7 +60,12 @@ LIMITS: dict[str, Limit] = {
     ),
     "hypothermia": Limit(35.0, 35.5, Priority.MEDIUM, "definition of hypothermia; 3 points of NEWS2 (RCP 2017)"),
 }
-"""By reason; `diastolic_high` and `diastolic_very_high` are told as `pressure_high` and `pressure_very_high`."""
+
+
+def reason_of(name: str) -> str:
+    """The reason that a limit is told by: both pressures are one to a person."""
+    return name.replace("diastolic", "pressure")
+
 
 FEVER_LEAST, FEVER_RISE = 37.2, 1.1
 """With a baseline: so far above it is fever, but nothing at or below the first is (source: `fever`)."""

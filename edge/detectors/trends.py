@@ -29,6 +29,7 @@ from edge.detectors.trend_limits import (
     LIMITS,
     OTHER_PERSON_KG,
     WEEK_DAYS,
+    reason_of,
 )
 from edge.readings import Reading
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -157,8 +158,7 @@ class TrendDetector:
         limit = LIMITS[name]
         if wrong and name not in self._holding:
             self._holding[name] = reading.device
-            reason = name.replace("diastolic", "pressure")
-            return [_detection(reason, limit.priority, reading.device, at, {"value": round(figure, 2)})]
+            return [_detection(reason_of(name), limit.priority, reading.device, at, {"value": round(figure, 2)})]
         well = figure >= limit.well if limit.well > limit.limit else figure < limit.well
         if not wrong and well:
             self._holding.pop(name, None)

@@ -13,6 +13,7 @@ from cloud.incidents.states import State
 from edge.alarms.states import TRANSITIONS
 from edge.detectors.home.climate import COLD, HEAT
 from edge.detectors.news2 import Sign
+from edge.detectors.trend_limits import LIMITS, reason_of
 from protocols.errors import Reason
 from protocols.metrics import METRICS
 from protocols.wire import AlarmKind, Priority
@@ -47,7 +48,8 @@ def _constants(node: ast.AST) -> set[str]:
 
 def _reasons() -> set[str]:
     """What detectors and alarms of the edge give as their reason."""
-    found = {level.reason for level in (*HEAT, *COLD)} | {reason for _, reason in TRANSITIONS.values() if reason}
+    found = {level.reason for level in (*HEAT, *COLD)} | {*map(reason_of, LIMITS)}
+    found |= {reason for _, reason in TRANSITIONS.values() if reason}
     for tree in (*_trees("edge/detectors"), *_trees("edge/alarms")):
         for node in ast.walk(tree):
             match node:
@@ -55,11 +57,6 @@ def _reasons() -> set[str]:
                     found |= _constants(value)
                 case ast.Assign(targets=[ast.Name(id="reason" | "_REASONS")], value=value):
                     found |= _constants(value)
-                case (
-                    ast.Assign(targets=[ast.Name(id="_WELL")], value=ast.Dict(keys=keys))
-                    | ast.AugAssign(target=ast.Name(id="_WELL"), value=ast.Dict(keys=keys))
-                ):
-                    found |= set().union(*(_constants(key) for key in keys if key is not None))
                 case ast.FunctionDef(name="_reason"):
                     returned = [r.value for r in ast.walk(node) if isinstance(r, ast.Return) and r.value]
                     found |= set().union(*map(_constants, returned))

@@ -434,6 +434,8 @@ export const en: Record<Key, string> = {
   "number.cusum": "drift (CUSUM)",
   "number.value": "value",
   "number.score_of": "{metric} score",
+  "number.missing_of": "{metric}: never measured",
+  "number.stale_of": "{metric}: last measured (s ago)",
   "number.drift_of": "{metric} drifts",
   "reason.stood_down": "stood down",
   "reason.not_up_yet": "Not up at the usual time",

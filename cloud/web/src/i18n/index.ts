@@ -35,6 +35,10 @@ export function numberName(name: string): string {
   if (`number.${name}` in zh) return code("number", name);
   const scored = name.match(/^(\w+)_score$/)?.[1];
   if (scored) return t("number.score_of", { metric: measured(scored) });
+  const missing = name.match(/^(\w+)_missing$/)?.[1];
+  if (missing) return t("number.missing_of", { metric: measured(missing) });
+  const stale = name.match(/^(\w+)_stale_s$/)?.[1];
+  if (stale) return t("number.stale_of", { metric: measured(stale) });
   const drifts = name.match(/^drift_(\w+)$/)?.[1];
   if (drifts) return t("number.drift_of", { metric: measured(drifts) });
   return measured(name);

@@ -432,6 +432,8 @@ export const zh = {
   "number.cusum": "累计偏离",
   "number.value": "数值",
   "number.score_of": "{metric} 评分",
+  "number.missing_of": "{metric}：未测量",
+  "number.stale_of": "{metric}：距上次测量（秒）",
   "number.drift_of": "{metric} 偏离",
   "reason.stood_down": "已解除",
   "reason.not_up_yet": "平常已起床，今天未见活动",
