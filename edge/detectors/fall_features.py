@@ -26,7 +26,7 @@ Signal = NDArray[np.float64]
 
 NAMES: Final = (
     "peak", "peak_smooth", "peak_step", "swing", "area", "width", "clipped",
-    "dip", "dip_smooth", "fall_speed", "low_time", "dip_lead",
+    "dip", "dip_smooth", "fall_speed", "low_time", "weightless", "dip_lead",
     "before_spread", "before_level", "before_peak", "lead_spread", "lead_level",
     "settle_level", "after_spread", "after_level", "after_peak", "late_spread", "late_level", "late_peak",
     "stillest", "rest",
@@ -104,6 +104,7 @@ def _way_down(of: _Around) -> tuple[float, ...]:
         float(smooth[dip]),
         float((1.0 - magnitude).clip(0).sum()) / RATE_HZ,
         float((smooth < 0.75).sum()),
+        float((smooth < 0.3).sum()),
         float(50 - dip),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from edge.evaluate import drift, falls, news2, routine, series, stream, track, train_falls, vitals
+from edge.evaluate import drift, dropped, falls, news2, routine, series, stream, track, train_falls, vitals
 from edge.evaluate.report import FormatError, Report
 
 _EXAMPLES = """examples:
@@ -16,7 +16,7 @@ _EXAMPLES = """examples:
   anju-evaluate COMMAND --help
 """
 
-COMMANDS: tuple[ModuleType, ...] = (falls, stream, train_falls, news2, series, vitals, drift, routine, track)
+COMMANDS: tuple[ModuleType, ...] = (falls, stream, dropped, train_falls, news2, series, vitals, drift, routine, track)
 """One module a command, each with NAME, HELP, add_arguments(parser) and run(options) -> Report (or None)."""
 
 

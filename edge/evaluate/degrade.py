@@ -110,6 +110,6 @@ def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def _averaged(acc: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     padded = np.pad(acc, ((width // 2, width - 1 - width // 2), (0, 0)), mode="edge")
-    sums = np.cumsum(np.vstack((np.zeros((1, 3)), padded)), axis=0)
-    result: NDArray[np.float64] = (sums[width:] - sums[:-width]) / width
+    # Each mean by itself: a running sum would carry one missing sample through the rest of the trial.
+    result: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
     return result

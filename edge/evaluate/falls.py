@@ -19,7 +19,7 @@ from edge.evaluate.fall_training.leaving_out import load as load_folds
 from edge.evaluate.joining import FRAME_S, Stream, frames, streams
 from edge.evaluate.recordings import Trial, load
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.train_falls import BUDGETS, add_support, models_without
+from edge.evaluate.train_falls import AIMS, add_support, models_without
 from edge.readings import BodyPosition, Sensitivity
 
 NAME = "falls"
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Report:
 def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
     """The model each subject is judged by, where it is not the one that ships."""
     if options.leave_out is not None:
-        if options.position not in BUDGETS:
+        if options.position not in AIMS:
             raise FormatError(f"--leave-out: there is no model of its own for {options.position}")
         return models_without(options, trials)
     if options.folds is not None:

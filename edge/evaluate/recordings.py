@@ -96,6 +96,7 @@ def _arrays(npz: Path) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]
     if raw.ndim != 2 or raw.shape[1] != 3 or raw.dtype.kind not in "iuf":
         raise FormatError(f"{npz}: 'acc' must be numbers of shape (N, 3), it is {raw.dtype} {raw.shape}")
     acc = (raw * 0.001).astype(np.float32)
+    acc[~np.isfinite(acc)] = np.nan  # a sample that is missing, however it was written
     typical = float(np.nanmedian(np.linalg.norm(acc[:: max(1, len(acc) // 100_000)], axis=1))) if len(acc) else math.nan
     if not 0.3 <= typical <= 3.0:
         raise FormatError(f"{npz}: 'acc' must be in milli-g; its typical magnitude is {1000 * typical:.4g}")

@@ -62,10 +62,16 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def worn_s(acc: NDArray[np.float64], rate_hz: float) -> float:
-    """Seconds of the recording in which the device was worn, by half hours (the rest at the end by its own)."""
+    """Seconds of the recording in which the device was worn, by half hours (the rest at the end by its own).
+
+    A half hour of which nothing is known counts as not worn.
+    """
     size = round(NOT_WORN_S * rate_hz)
-    parts = [acc[i : i + size] for i in range(0, len(acc), size)]
-    return sum(len(p) for p in parts if bool((np.nanstd(p, axis=0) > STILL_G).any())) / rate_hz
+    worn = 0
+    for part in (acc[i : i + size] for i in range(0, len(acc), size)):
+        known = part[~np.isnan(part).any(axis=1)]
+        worn += len(part) if len(known) and bool((known.std(axis=0) > STILL_G).any()) else 0
+    return worn / rate_hz
 
 
 def _frames(acc: NDArray[np.float64], rate_hz: float) -> Iterator[SignalFrame]:
@@ -101,6 +107,7 @@ def _npz(path: Path) -> NDArray[np.float64]:
     if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "iuf":
         raise FormatError(f"{path}: 'acc' must be numbers of shape (N, 3), it is {acc.dtype} {acc.shape}")
     result: NDArray[np.float64] = acc.astype(np.float64)
+    result[~np.isfinite(result)] = np.nan
     return result
 
 

@@ -29,6 +29,18 @@ class Recipe:
     share_of_figures: float = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What sets a threshold: at most so many false alarms an hour, or a share of falls to be found.
+
+    Where people left out give two or three false alarms in all, their number cannot set it: one more or less moves it
+    far. The share can, as falls are many there.
+    """
+
+    per_hour: float | None = None
+    found: float | None = None
+
+
 def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     """Boosted trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
     try:
@@ -141,14 +153,31 @@ def budgeted(table: Table, scores: NDArray[np.float64], most: float) -> float:
 
 
 def calibrated(
-    model: FallModel, table: Table, scores: NDArray[np.float64], hours: float, budget: Mapping[Sensitivity, float]
+    model: FallModel, table: Table, scores: NDArray[np.float64], hours: float, aims: Mapping[Sensitivity, Aim]
 ) -> FallModel:
-    """The model with, for each step, the lowest threshold that keeps to so many false alarms an hour of activities
-    on `scores` of people the trees had not seen; and with confidences fitted on the same (Platt).
+    """The model with, for each step, the threshold that its aim asks for on `scores` of people the trees had not
+    seen: the lowest that keeps to so many false alarms an hour of activities, or the highest that finds the share of
+    falls; and with confidences fitted on the same (Platt).
     """
-    thresholds = {step: round(budgeted(table, scores, h * hours), 4) for step, h in budget.items()}
+    thresholds = {step: round(_threshold(table, scores, hours, aim), 4) for step, aim in aims.items()}
     used = table.truth != LEFT_OUT
     return replace(model, thresholds=thresholds, platt=_platt(scores[used], table.truth[used] == FALL))
+
+
+def _threshold(table: Table, scores: NDArray[np.float64], hours: float, aim: Aim) -> float:
+    if aim.per_hour is not None:
+        return budgeted(table, scores, aim.per_hour * hours)
+    return reaching(table, scores, aim.found or 0.0)
+
+
+def reaching(table: Table, scores: NDArray[np.float64], share: float) -> float:
+    """The highest threshold that finds so many of the falls that have an impact at all."""
+    best: dict[tuple[int, int], float] = {}
+    for row in np.flatnonzero(table.fall >= 0):
+        key = (int(table.stream[row]), int(table.fall[row]))
+        best[key] = max(best.get(key, -np.inf), float(scores[row]))
+    ranked = sorted(best.values(), reverse=True)
+    return ranked[max(0, int(np.ceil(share * len(ranked))) - 1)] - 1e-4
 
 
 def _platt(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:

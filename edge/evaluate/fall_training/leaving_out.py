@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.detectors.fall_model import FallModel, load_model
-from edge.evaluate.fall_training.fit import Recipe, calibrated, fit, groups
+from edge.evaluate.fall_training.fit import Aim, Recipe, calibrated, fit, groups
 from edge.evaluate.fall_training.table import Table
 from edge.evaluate.recordings import Trial
 from edge.evaluate.report import FormatError
@@ -32,28 +33,35 @@ def leave_out(
     table: Table,
     training: Table,
     size: int,
-    budget: Mapping[Sensitivity, float],
+    aims: Mapping[Sensitivity, Aim],
     seed: int,
 ) -> LeftOut:
-    """Fit one model a group of `size` people, on all others. Its thresholds are set on the other groups' scores.
+    """Fit one model a group of `size` people, on all others; neither its trees nor its thresholds know the group.
 
-    (Those scores come from trees that may have seen this group; only the one number per step is set by them.)
+    The thresholds are set on the other groups' scores by trees that know neither those nor this group: one more fit
+    for every two groups. `scores` are those by which the model of everybody is calibrated.
     Raises FormatError if nobody would be left to train on.
     """
     left_out = groups(table.subject, size, seed)
-    if len(left_out) < 2:
-        raise FormatError(f"leaving out {size} people at a time leaves nobody to train on")
+    if len(left_out) < 3:
+        raise FormatError(f"leaving out {size} people at a time, and another {size}, leaves nobody to train on")
+
+    def without(*which: set[str]) -> FallModel:
+        return fit(training.rows(~np.isin(training.subject, list(set[str]().union(*which)))), Recipe(), seed)
+
+    rows = [np.isin(table.subject, list(group)) for group in left_out]
+    inner = np.full((len(left_out), len(table.truth)), np.nan)
+    pairs = list(itertools.combinations(range(len(left_out)), 2))
+    for i, j in track(pairs, "thresholds of people left out", transient=True):
+        model = without(left_out[i], left_out[j])
+        inner[i, rows[j]] = model.scores(table.figures[rows[j]])
+        inner[j, rows[i]] = model.scores(table.figures[rows[i]])
     scores = np.full(len(table.truth), np.nan)
-    fitted = []
-    for group in track(left_out, "people left out", transient=True):
-        model = fit(training.rows(~np.isin(training.subject, list(group))), Recipe(), seed)
-        here = np.isin(table.subject, list(group))
-        scores[here] = model.scores(table.figures[here])
-        fitted.append(model)
     models: dict[str, FallModel] = {}
-    for group, model in zip(left_out, fitted, strict=True):
-        rest = ~np.isin(table.subject, list(group))
-        done = calibrated(model, table.rows(rest), scores[rest], hours_of(trials, group), budget)
+    for own, group, here in track(list(zip(inner, left_out, rows, strict=True)), "people left out", transient=True):
+        model = without(group)
+        scores[here] = model.scores(table.figures[here])
+        done = calibrated(model, table.rows(~here), own[~here], hours_of(trials, group), aims)
         models |= dict.fromkeys(group, replace(done, about={"left_out": sorted(group)}))
     return LeftOut(left_out, scores, models)
 

@@ -19,13 +19,13 @@ Signal = NDArray[np.float64]
 
 
 def trials(n: int, rng: np.random.Generator) -> list[Trial]:
-    """`n` faints, and as many knocks, drops of the device and hard landings on the feet or a seat."""
+    """`n` faints, as many knocks or hard landings on the feet or a seat, and as many drops of the device."""
     made = []
     for number in range(n):
         acc, impact = _faint(rng)
         made.append(_trial(f"faint-{number}", acc, impact))
-        other = (_knock, _landing, _knock, _landing, _drop)[number % 5]
-        made.append(_trial(f"{other.__name__[1:]}-{number}", other(rng), None))
+        others = ((_knock, _landing)[number % 2], _drop)
+        made += [_trial(f"{other.__name__[1:]}-{number}", other(rng), None) for other in others]
     return made
 
 
@@ -65,14 +65,24 @@ def _knock(rng: np.random.Generator) -> Signal:
 
 
 def _drop(rng: np.random.Generator) -> Signal:
-    """The device alone: weightless while it drops, hard blows, then stiller than anybody."""
-    up, flight = _unit(rng.normal(size=3)), _rows(rng.uniform(0.25, 0.5))
-    rest = _unit(rng.normal(size=3))
-    weightless = rng.normal(0, 0.03, (flight, 3)) + _unit(rng.normal(size=3)) * rng.uniform(0, 0.1)
-    hits = [_blows(_unit(rng.normal(size=3)), float(p), rng, bounces=0, width=(0.02, 0.04)) for p in (12, 6, 3)]
-    gaps = rng.normal(0, 0.05, (4, 3))
-    dead = np.tile(rest, (_rows(9), 1)) + rng.normal(0, 0.002, (_rows(9), 3))
-    return np.concatenate((_living(up, 4, rng), weightless, hits[0], gaps, hits[1], gaps, hits[2], dead))
+    """The device alone: taken off, weightless while it drops (or merely laid down), blows of hard or soft ground, then
+    stiller than anybody, or picked up again.
+    """
+    up, rest = _unit(rng.normal(size=3)), _unit(rng.normal(size=3))
+    soft, laid = bool(rng.random() < 0.4), bool(rng.random() < 0.2)
+    flight = _rows(rng.uniform(0.02, 0.1) if laid else rng.uniform(0.2, 0.55))
+    weightless = rng.normal(0, 0.03, (flight, 3)) + _unit(rng.normal(size=3)) * rng.uniform(0, 0.2)
+    peak = float(rng.uniform(1.6, 4) if laid else rng.uniform(3, 11) if soft else rng.uniform(6, 30))
+    parts = [_living(up, 4, rng, steps=float(rng.choice([0.0, 0.25])), settle=0.2), weightless]
+    while peak > 1.3 and len(parts) < 12:
+        width = (0.06, 0.16) if soft else (0.02, 0.04)
+        parts.append(_blows(_unit(rng.normal(size=3)), peak, rng, bounces=0, width=width))
+        parts.append(rng.normal(0, 0.05, (_rows(0.02 * peak * rng.uniform(0.3, 1)), 3)))
+        peak *= rng.uniform(0.1, 0.5)
+    dead = np.tile(rest, (_rows(9), 1)) + rng.normal(0, rng.uniform(0, 0.006), (_rows(9), 3))
+    if rng.random() < 0.3:
+        dead = np.concatenate((dead[: _rows(rng.uniform(0.8, 3))], _living(up, 8, rng, settle=0.5)))
+    return np.concatenate((*parts, dead))
 
 
 def _landing(rng: np.random.Generator) -> Signal:

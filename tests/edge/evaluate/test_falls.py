@@ -120,3 +120,64 @@ def test_wrong_units_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_interval_of_a_share() -> None:
     """Wilson's interval of 9 in 10, as published tables have it."""
     assert wilson(9, 10) == pytest.approx((0.596, 0.982), abs=0.001)
+
+
+def _scored(npz: Path, index: Path, out: Path, *more: str) -> dict[str, object]:
+    command = ["falls", "--npz", str(npz), "--index", str(index), "--position", "waist", "--join", "--json", str(out)]
+    assert main([*command, *more]) == 0
+    figures: dict[str, object] = json.loads(out.read_text())
+    return figures
+
+
+@pytest.mark.parametrize("rows", [slice(120, 140), slice(270, 285), slice(330, 350), slice(0, 30)])
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+@pytest.mark.parametrize("degrade", ["", "rate=25,range_g=4"])
+def test_missing_samples_stay_where_they_are(tmp_path: Path, rows: slice, missing: float, degrade: str) -> None:
+    """A third of a second of the fall that is not a number costs neither the fall nor a false alarm."""
+    npz, index = _write(tmp_path)
+    with np.load(npz) as arrays:
+        acc, stamps = arrays["acc"].astype(np.float32), arrays["acc_t"]
+    acc[rows] = missing
+    np.savez(npz, acc=acc, acc_t=stamps)
+    figures = _scored(npz, index, tmp_path / "out.json", "--degrade", degrade)
+    assert (figures["sensitivity"], figures["false_alarms"]) == (1.0, 0)
+
+
+@pytest.mark.parametrize(("first", "lost"), [(3.5, 1.5), (7.5, 1.0), (9.8, 3.0)])
+def test_a_gap_is_time_that_passed(tmp_path: Path, first: float, lost: float) -> None:
+    """Samples that are not in the file, by the stamps of the rest, before or after the impact: the fall is found."""
+    npz, index = _write(tmp_path)
+    rows = list(csv.DictReader(index.read_text().splitlines()))
+    with np.load(npz) as arrays:
+        acc, stamps = arrays["acc"], np.arange(len(arrays["acc"])) * 20 % (20 * int(rows[0]["acc_n"]))
+    gone = slice(round(first * 50), round((first + lost) * 50))
+    n = gone.stop - gone.start
+    np.savez(npz, acc=np.delete(acc, gone, axis=0), acc_t=np.delete(stamps, gone).astype(np.int32))
+    rows[0]["acc_n"], rows[1]["acc_off"] = str(int(rows[0]["acc_n"]) - n), str(int(rows[1]["acc_off"]) - n)
+    with index.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert sum(seconds for _, seconds in load(npz, index)[0].holes) == pytest.approx(lost, abs=0.1)
+    figures = _scored(npz, index, tmp_path / "out.json")
+    assert (figures["sensitivity"], figures["false_alarms"]) == (1.0, 0)
+
+
+@pytest.mark.parametrize("ahead_ms", [400, 800])
+@pytest.mark.parametrize("first", [1.0, 5.2, 5.9, 8.0])
+def test_a_clock_that_steps_back_in_a_trial(tmp_path: Path, ahead_ms: int, first: float) -> None:
+    """It runs ahead for a second and steps back, wherever in the fall: the order of the rows is what counts."""
+    npz, index = _write(tmp_path)
+    text = index.read_text()
+    with np.load(npz) as arrays:
+        acc, stamps = arrays["acc"], arrays["acc_t"]
+    stamps[100:150] -= 600
+    stamps[round(first * 50) : round((first + 1) * 50)] += ahead_ms
+    np.savez(npz, acc=acc, acc_t=stamps)
+    peak = int(np.argmax(np.abs(acc[:700]).max(axis=1)))
+    index.write_text(text.replace(",6.0\n", f",{stamps[peak] / 1000:.2f}\n"))
+    trial = load(npz, index)[0]
+    assert trial.impact_s == pytest.approx(peak / 50, abs=0.2)
+    assert trial.rate_hz == pytest.approx(50, rel=0.02)
+    figures = _scored(npz, index, tmp_path / "out.json")
+    assert (figures["sensitivity"], figures["false_alarms"]) == (1.0, 0)

@@ -1,0 +1,50 @@
+"""The model card says what the committed results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_DOCS = Path(__file__).resolve().parents[3] / "docs"
+_CARD = (_DOCS / "fall-model.md").read_text(encoding="utf-8")
+_ROWS = [
+    [cell.strip() for cell in line.strip("| \n").split("|")] for line in _CARD.splitlines() if line.startswith("|")
+]
+
+
+def _result(name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((_DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+@pytest.mark.parametrize("row", [r for r in _ROWS if r[-1].startswith("`falls_")], ids=lambda row: row[0])
+def test_figures_of_streams(row: list[str]) -> None:
+    """Each row that names a results file has its figures."""
+    found = _result(row[-1].strip("`"))
+    low, high = found["sensitivity_interval"]
+    assert row[1:-1] == [
+        f"{found['sensitivity']:.3f} ({low:.3f} to {high:.3f})",
+        f"{found['false_alarms_per_hour']:.2f}",
+        f"{found['false_alarms_per_hour_elders']:.2f}",
+        f"{found['latency_median_s']:.2f} / {found['latency_p95_s']:.2f} s",
+    ]
+
+
+def test_other_approaches() -> None:
+    """The table of other approaches is that of the training's results."""
+    rows = {row[0]: row[1:] for row in _ROWS}
+    approaches = _result("falls_training_wrist")["approaches"]
+    assert len(approaches) >= 4
+    for name, shares in approaches.items():
+        assert rows[name] == [f"{share:.3f}" for share in shares.values()]
+
+
+def test_dropped_devices() -> None:
+    """So is that of devices that fall alone."""
+    waist, wrist = (_result(f"falls_dropped_{position}")["kinds"] for position in ("waist", "wrist"))
+    rows = {row[0]: row[1:] for row in _ROWS}
+    for kind in waist:
+        assert rows[f"`{kind}`"][-2:] == [f"{of[kind]['share']:.1%}" for of in (waist, wrist)]
