@@ -310,4 +310,6 @@ def waiting_reading(row: Sequence[Any]) -> Waiting | None:
         return None
     if found is not None and found != sums.of_reading(device, metric, at, value, run, base):
         return None
+    if (run is None) != (base is None):
+        return None  # a bit that moves the sum into the base leaves no sum, as in files of before
     return device, metric, at, value, run, base

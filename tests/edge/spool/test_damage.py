@@ -167,6 +167,21 @@ def test_a_flipped_bit_in_a_value_is_never_sent(path: Path) -> None:
     spool.close()
 
 
+def test_a_sum_that_became_the_base_is_damage(tmp_path: Path) -> None:
+    """One flipped bit in the types of a row does that; the row would pass for one of before there were sums."""
+    path = tmp_path / "spool.db"
+    with closing(Spool(path, 10_000_000, reserve_bytes=4096)) as spool:
+        spool.add_readings([("oxi", f"m{n}", T + n, 60.0) for n in range(9)])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE readings SET base = sum, sum = NULL WHERE id = 5")
+    with closing(Spool(path, 10_000_000, reserve_bytes=4096)) as spool:
+        assert spool.drain(100) is not None
+        drained = spool.drain(100)
+        assert drained is not None
+        assert [r[1] for r in drained.readings] == [f"m{n}" for n in range(9) if n != 4]
+        assert (spool.renewed, [shed.messages for shed in spool.status().shed]) == (1, [1])
+
+
 @pytest.mark.parametrize("name", ["epoch", "last"])
 def test_a_number_is_never_given_out_again(path: Path, name: str) -> None:
     """A changed epoch or last number of a lane is damage: a new epoch begins, with everything in it."""
