@@ -10,7 +10,7 @@ from typing import Any
 
 from edge.spool import sums
 from edge.spool.file import Waiting, waiting_reading
-from edge.spool.schema import migrate
+from edge.spool.schema import are_tables_of_a_spool, migrate
 
 _GUESSED_LAST = 1 << 20
 _MOST_QUERIES = 20_000
@@ -105,7 +105,9 @@ class Wreck:
 
 
 def open_wreck(path: Path) -> Wreck | None:
-    """Open a damaged file; one whose first page is lost gets that of a new spool. None if it is no spool at all."""
+    """Open a damaged file; one whose first page is lost, or tells of other tables than any spool has, gets that of a
+    new spool. None if it is no spool at all.
+    """
     for mend in (False, True):
         try:
             if mend:
@@ -114,10 +116,18 @@ def open_wreck(path: Path) -> Wreck | None:
         except (sqlite3.Error, OSError):
             continue
         wreck = Wreck(db)
-        if wreck._try("SELECT count(*) FROM sqlite_schema WHERE name = 'messages'") == [(1,)]:
+        has_messages = wreck._try("SELECT count(*) FROM sqlite_schema WHERE name = 'messages'") == [(1,)]
+        if has_messages and (mend or _as_created(db)):
             return wreck
         db.close()
     return None
+
+
+def _as_created(db: sqlite3.Connection) -> bool:
+    try:
+        return are_tables_of_a_spool(db)
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False
 
 
 def _replace_first_page(path: Path) -> None:

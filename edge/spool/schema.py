@@ -53,13 +53,15 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(STEPS) and _tables(db) == _newest_tables():
+        if version > len(STEPS) and _tables(db) == _tables_of(len(STEPS)):
             raise damaged(path, "the version of the tables")
         if version > len(STEPS):
             raise SpoolError(f"{path}: written by a newer version ({version}); update this gateway")
         if version < len(STEPS):
             migrate(db, version)
             sync_folder(path.parent)
+        if _tables(db) != _tables_of(len(STEPS)):  # a flipped bit can leave words that SQLite still understands
+            raise damaged(path, "one of its tables")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         db.close()
         raise spool_error(path, error) from error
@@ -69,24 +71,33 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    return db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+def _tables(db: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Each column as SQLite understands it. The words themselves, and the order, depend on a file's past."""
+    return db.execute(
+        'SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk FROM sqlite_schema AS t,'
+        " pragma_table_info(t.name) AS c WHERE t.type = 'table' ORDER BY t.name, c.name"
+    ).fetchall()
 
 
-def _newest_tables() -> list[tuple[str, str]]:
+def are_tables_of_a_spool(db: sqlite3.Connection) -> bool:
+    """Whether the tables are those of some version. Raises sqlite3.Error, UnicodeDecodeError."""
+    return any(_tables(db) == _tables_of(version) for version in range(1, len(STEPS) + 1))
+
+
+def _tables_of(version: int) -> list[tuple[object, ...]]:
     template = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(template, 0)
+    migrate(template, 0, version)
     tables = _tables(template)
     template.close()
     return tables
 
 
-def migrate(db: sqlite3.Connection, version: int) -> None:
-    """Apply the steps after `version` in one transaction."""
+def migrate(db: sqlite3.Connection, version: int, to: int = len(STEPS)) -> None:
+    """Apply the steps after `version`, up to version `to`, in one transaction."""
     with db:
         db.execute("BEGIN IMMEDIATE")
-        for step in STEPS[version:]:
+        for step in STEPS[version:to]:
             for statement in step:
                 # Files of version 1 were written with user_version after the tables: a cut in between left both.
                 db.execute(statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS "))
-        db.execute(f"PRAGMA user_version={len(STEPS)}")
+        db.execute(f"PRAGMA user_version={to}")
