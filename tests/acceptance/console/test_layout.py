@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -54,10 +55,12 @@ def signed_in(browser: Browser, system: DemoSystem) -> Iterator[StorageState]:
     """The session of an operator, with a fall open and a home of long names."""
     with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
         aside.submit(lambda: asyncio.run(_long_names(system.options.folder / "cloud.toml"))).result()
+    system.order("stand-up")  # whoever has fallen in the test before
+    system.order("go bathroom")
+    time.sleep(4)
     system.order("fall")
-    api = sign_in(system)
-    wait_for("the fall", lambda: any(i["class"] == "life" for i in api.get("/api/v1/incidents?state=open").json()))
-    api.close()
+    with sign_in(system) as api:
+        wait_for("the fall", lambda: any(i["class"] == "life" for i in api.get("/api/v1/incidents?state=open").json()))
     context = browser.new_context()
     page = context.new_page()
     page.goto(system.console)
