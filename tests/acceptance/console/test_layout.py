@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -59,7 +60,7 @@ def signed_in(browser: Browser, system: DemoSystem) -> Iterator[StorageState]:
     system.order("go bathroom")
     time.sleep(4)
     system.order("fall")
-    with sign_in(system) as api:
+    with closing(sign_in(system)) as api:
         wait_for("the fall", lambda: any(i["class"] == "life" for i in api.get("/api/v1/incidents?state=open").json()))
     context = browser.new_context()
     page = context.new_page()
