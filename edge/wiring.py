@@ -92,11 +92,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     devices = config.home_devices()
     spool = Spool(config.gateway.data_dir / "spool.db", config.spool.limit_bytes)
     executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
-    rooms = {d.id: d.room for d in devices}
-    residents = Residents(devices, config.resident.count)
-    alarms = Alarms(
-        rooms, config.alarms.ladders(), rng, config.alarms.merge_s, risks=config.resident.risks, residents=residents
-    )
+    alarms = _alarms(config, devices, rng)
 
     async def told(alarm_id: str, whom: Told) -> None:
         await pipeline.apply(alarms.told(alarm_id, whom))
@@ -174,6 +170,17 @@ def _home(
         beating(pulses, "home", clock, pipeline.commit),
         _group_commit_s(config),
         lambda: pipeline.sources.filters() | frozenset(a.topic for a in config.alarms.answers),
+    )
+
+
+def _alarms(config: GatewayConfig, devices: tuple[Device, ...], rng: random.Random) -> Alarms:
+    return Alarms(
+        {d.id: d.room for d in devices},
+        config.alarms.ladders(),
+        rng,
+        config.alarms.merge_s,
+        risks=config.resident.risks,
+        residents=Residents(devices, config.resident.count),
     )
 
 
