@@ -2,8 +2,9 @@
 
 Theory of operation. Homes are dealt round to the connections; each connection subscribes to the acknowledgements of its
 own. A tick every 20 ms sends the homes whose turn it is, spread evenly over the interval. A queue ordered by time holds
-what may have to be sent again; payloads are made anew from home, sequence and time stamp. After the duration no batch
-is made any more, and the fleet waits, at most `drain_s`, until everything is answered.
+what may have to be sent again; payloads are made anew from home, sequence and time stamp. After the duration no live
+batch is made any more, alarms go on while a back-log is open, and the fleet waits, at most `drain_s`, until everything
+is answered.
 """
 
 from __future__ import annotations
@@ -186,11 +187,12 @@ class Fleet:
                 while turn < passed * rate:
                     self._live(self.homes[turn % len(self.homes)], now)
                     turn += 1
+            elif not self._open():
+                break
+            if passed < options.duration_s or self._backlog_open:
                 while alarms < passed * options.alarms_per_s:
                     self._alarm(self._rng.choice(self.homes), now)
                     alarms += 1
-            elif not self._open():
-                break
             self._send_again(now)
             self._flush()
             if now >= next_word:

@@ -130,7 +130,7 @@ def _alarms(console: Console, bench: Rig, name: str, accounts: dict[str, Any]) -
 
 def main() -> int:
     """Entry point of `scripts/bench district`."""
-    parser = report.parser("district", "103,000 homes on this machine", runs=1)
+    parser = report.parser("district", "103,000 homes on this machine")
     parser.add_argument("--homes", type=int, default=103_000)
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between batches (default 10)")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the steady part (default 10)")
@@ -146,6 +146,7 @@ def main() -> int:
             rig(Path(folder), with_postgres=True) as bench,
         ):
             runs.append(_measure(bench, options))
+        print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
     programs = {"mosquitto": "/usr/sbin/mosquitto -h", "influxd": f"{os.environ['ANJU_INFLUXD']} version"}
     arithmetic = f"{options.homes} homes × one batch a minute × {options.outage} of outage"
     return report.finish("district", options, runs, report.versions(**programs), drained=arithmetic)
