@@ -7,12 +7,14 @@ import os
 import sys
 from pathlib import Path
 
+from edge.files import write_whole
 from edge.provisioning import credentials
 from edge.provisioning.client import EnrolmentClient, EnrolmentError
 from edge.provisioning.credentials import AUTHORITY, CERTIFICATE, KEY, CredentialsError
 from edge.provisioning.renewal import CREDENTIALS
 
 _PENDING = "pending.key"
+_ENROLMENT_AUTHORITY = "enrolment-ca.crt"
 
 _TEMPLATE = """# Written by `anju-gateway provision`; docs/gateway.md names every key.
 [gateway]
@@ -41,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
         answer = EnrolmentClient(options.url, options.ca).enrol(token, key.request)
         current = credentials.store(folder, key, answer.certificate, answer.authority)
         pending.unlink(missing_ok=True)
+        authority = _keep(options.ca, folder) if options.ca else None
     except (EnrolmentError, CredentialsError, OSError) as error:
         print(f"anju-gateway: {error}", file=sys.stderr)
         return 1
@@ -55,10 +58,17 @@ def run(options: argparse.Namespace) -> int:
         cert=CERTIFICATE,
         key=KEY,
         url=options.url,
-        ca_line=f'ca_file = "{options.ca.resolve()}"\n' if options.ca else "",
+        ca_line=f'ca_file = "{authority}"\n' if authority else "",
     )
     print(f"{answer.gateway}: certificate in {current}")
     return _configure(options.config, text)
+
+
+def _keep(authority: Path, folder: Path) -> Path:
+    """A copy beside the credentials: the service may not read the home of whoever ran the command."""
+    kept = folder / _ENROLMENT_AUTHORITY
+    write_whole(kept, authority.read_bytes())
+    return kept
 
 
 def _configure(path: Path, text: str) -> int:

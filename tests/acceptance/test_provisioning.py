@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,11 +64,12 @@ class District:
             process.send_signal(signal.SIGTERM)
             process.wait(15)
 
-    def provision(self, gateway: str, token: str) -> subprocess.CompletedProcess[str]:
+    def provision(self, gateway: str, token: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Run anju-gateway provision."""
         place = self.folder / gateway
         command = [sys.executable, "-m", "edge.cli", "provision", "--url", f"http://127.0.0.1:{self.api_port}"]
         command += ["--token", token, "--data-dir", str(place / "data"), "--config", str(place / "gateway.toml")]
+        command += more
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def credentials(self, gateway: str) -> Path:
@@ -82,7 +84,7 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> Iterator[District]:
     with made.api():
         for gateway in GATEWAYS:
             token = made.cloud("gateway", "add", gateway, "--home", HOME).split()[0]
-            done = made.provision(gateway, token)
+            done = made.provision(gateway, token, "--ca", str(made.folder / "ca" / "ca.crt"))
             assert done.returncode == 0, done.stderr
             again = made.provision(f"{gateway}-stolen", token)
             assert again.returncode == 1
@@ -129,6 +131,9 @@ def test_what_provisioning_leaves(district: District) -> None:
     assert (place / "gateway.key").stat().st_mode & 0o777 == 0o600
     assert (place / "ca.crt").read_text() == (district.folder / "ca" / "ca.crt").read_text()
     config = district.folder / GATEWAYS[0] / "gateway.toml"
+    kept = Path(tomllib.loads(config.read_text())["provisioning"]["ca_file"])
+    assert kept.parent == place.parent  # where the service may read it, wherever the file was that was named
+    assert kept.read_bytes() == (district.folder / "ca" / "ca.crt").read_bytes()
     command = [sys.executable, "-m", "edge.cli", "check-config", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
