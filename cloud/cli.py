@@ -8,7 +8,7 @@ import getpass
 import json
 import logging
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.config import CloudConfig, ConfigError, load
 from cloud.registry.importer import RegistryError
-from cloud.roles import ROLES, TOGETHER, expand
+from cloud.roles import ROLES, TOGETHER, expand, place
 from cloud.timeseries.base import StoreError
 from cloud.tools.parsers import add_parsers, tool_of
 
@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="ROLE",
         help="alarms, telemetry (together: ingest), dispatch, api (default: all of them)",
+    )
+    run.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help="instead of metrics.port plus 0, 1, 2, 3 for alarms, telemetry, dispatch, api; 0 is off",
     )
     run.add_argument("--migrate", action="store_true", help="bring the database to this version's schema first")
     commands.add_parser("migrate", parents=[with_config], help="bring the database to this version's schema")
@@ -124,6 +130,7 @@ def _run_roles(options: argparse.Namespace, config: CloudConfig) -> int:
         there_is = ", ".join((*ROLES, *TOGETHER))
         print(f"anju-cloud: there is no role {str(error)!r}; there is: {there_is}", file=sys.stderr)
         return 2
+    config = with_metrics_port(config, roles, options.metrics_port)
     log_to_stderr(config)
     if options.migrate:
         asyncio.run(_migrate(config))
@@ -136,6 +143,15 @@ def _run_roles(options: argparse.Namespace, config: CloudConfig) -> int:
         print(f"anju-cloud: {mine.exceptions[0]}", file=sys.stderr)
         return 1
     return 0
+
+
+def with_metrics_port(config: CloudConfig, roles: Collection[str], wanted: int | None) -> CloudConfig:
+    """The configuration for a process of these roles: one file serves several processes on a machine."""
+    if wanted is None:
+        wanted = config.metrics.port and config.metrics.port + place(roles)
+    if not 0 <= wanted <= 65_535:
+        raise ConfigError(f"--metrics-port: {wanted} is no port")
+    return config.model_copy(update={"metrics": config.metrics.model_copy(update={"port": wanted})})
 
 
 def _run(job: Coroutine[Any, Any, None]) -> None:

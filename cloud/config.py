@@ -176,7 +176,8 @@ class Metrics(Section):
     """Prometheus on loopback; port 0 turns it off."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 9108
+    port: Annotated[int, Field(ge=0, le=65532)] = 9108
+    """Of a process with all roles, or `alarms`; one of `telemetry`, `dispatch`, `api` alone has the next ones."""
 
 
 class CloudConfig(Section):

@@ -18,3 +18,8 @@ def expand(names: Iterable[str]) -> frozenset[str]:
             raise ValueError(name)
         found.update(TOGETHER.get(name, (name,)))
     return frozenset(found or ROLES)
+
+
+def place(roles: Iterable[str]) -> int:
+    """The place of the first of `roles` in ROLES: processes of different roles tell by it which port is theirs."""
+    return min(ROLES.index(role) for role in roles)

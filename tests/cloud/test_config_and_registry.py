@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import func, select
 
 from cloud import cli
-from cloud.config import ConfigError, load
+from cloud.config import CloudConfig, ConfigError, load
 from cloud.context import Context
 from cloud.db.schema import homes, users
 from cloud.registry.importer import RegistryError, import_registry, read_registry
 from cloud.registry.passwords import password_matches
+from cloud.roles import ROLES, expand
 from firmware_sim.demo.registry import make_registry
 from tests.support.district import PASSWORD
 
@@ -127,3 +128,16 @@ def test_commands_on_a_fresh_database(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ok   time series" in report
     assert "BAD  broker 127.0.0.1:9" in report
     assert "BAD  SMS webhook: notify.sms_url is not set" in report
+
+
+def test_each_process_has_a_port_of_its_own_for_metrics() -> None:
+    """Four processes of one file do not take each other's port; a wish goes before, and 0 stays off."""
+    config = CloudConfig()
+    ports = {role: cli.with_metrics_port(config, {role}, None).metrics.port for role in ROLES}
+    assert ports == {"alarms": 9108, "telemetry": 9109, "dispatch": 9110, "api": 9111}
+    assert cli.with_metrics_port(config, expand(()), None).metrics.port == 9108
+    assert cli.with_metrics_port(config, expand(["ingest"]), 9200).metrics.port == 9200
+    off = CloudConfig.model_validate({"metrics": {"port": 0}})
+    assert cli.with_metrics_port(off, {"api"}, None).metrics.port == 0
+    with pytest.raises(ConfigError, match="--metrics-port"):
+        cli.with_metrics_port(config, {"api"}, 70_000)
