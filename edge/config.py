@@ -19,6 +19,7 @@ from edge.readings import BodyPosition, Device, DeviceRole, Sensitivity
 from edge.sections import Identifier, Port, Positive, Section
 from edge.sources.build import DialectNames
 from edge.sources.tasmota_topics import DEFAULT, FullTopic
+from edge.unusual_config import UnusualSection
 
 
 class ConfigError(ValueError):
@@ -206,6 +207,7 @@ class GatewayConfig(Section):
     location: LocationSection = LocationSection()
     climate: ClimateSection = ClimateSection()
     stove: StoveSection = StoveSection()
+    unusual: UnusualSection = UnusualSection()
     devices: tuple[DeviceSection, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -219,6 +221,7 @@ class GatewayConfig(Section):
         for door in self.location.doors:
             if door not in seen:
                 raise ValueError(f"location.doors: there is no device {door}")
+        self.unusual.detectors(self.home_devices())
         return self
 
     def home_devices(self) -> tuple[Device, ...]:
@@ -234,7 +237,8 @@ class GatewayConfig(Section):
         """The detectors that have a section of their own."""
         devices = self.home_devices()
         hazards = hazard_detectors(devices, self.climate, self.stove)
-        return [*self.location.detectors(devices, self.resident.time_zone), *hazards]
+        unusual = self.unusual.detectors(devices)
+        return [*self.location.detectors(devices, self.resident.time_zone), *hazards, *unusual]
 
     def dialect_names(self) -> DialectNames:
         """Base topics as the sources want them."""

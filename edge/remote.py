@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 STATE_NAME = "remote-config.json"
 SETTABLE = frozenset(
-    {"alarms", "telemetry", "uplink", "fallback", "status", "devices", "location", "climate", "stove", "log_level"}
+    {"alarms", "telemetry", "uplink", "fallback", "status", "devices", "location", "climate", "stove", "unusual"}
+    | {"log_level"}
 )
 """What the cloud may set. Never: identity, brokers, spool, metrics."""
 _NEVER_ENDS = ("_file", "_dir", "_url")

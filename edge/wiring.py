@@ -137,7 +137,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
         on_back=pipeline.restate,
         on_reached=remote.reached if remote is not None else _nothing,
     )
-    memory = DetectorMemory(config.gateway.data_dir, detectors, pipeline.supervisor.devices)
+    memory = DetectorMemory(config.gateway.data_dir, detectors, pipeline.supervisor)
     return Gateway(
         config, spool, executor, alarms, pipeline, memory, home, uplink, fallback, _renewal(config, clock, rng),
         own_health, pulses, clock, remote, config_version, detectors,

@@ -11,6 +11,7 @@ from cloud.context import Context, Work
 from cloud.db.schema import assignments, contacts, homes, incidents, outbox, residents, responders
 from cloud.db.schema import timers as timers_table
 from cloud.incidents import store, timers
+from cloud.incidents.cries import report_criers
 from cloud.incidents.events import record
 from cloud.incidents.progress import tell_home
 from cloud.incidents.states import Outcome, State, Step, unowned
@@ -241,6 +242,8 @@ async def close(context: Context, actor: Actor, incident_id: str, version: int, 
         values = {"state": state, "outcome": outcome, "outcome_note": text, "closed_at": work.now}
         await store.change(work, incident, **values, claim_expires_at=None)
         await record(work, incident_id, "closed", actor.tag, outcome=outcome, text=text)
+        if outcome is Outcome.FALSE_ALARM and incident["class"] == "life":
+            await report_criers(work, incident)
         await _stand_down(work, incident, outcome)
         await tell_home(work, incident_id, incident["home_id"], ProgressStage.STOOD_DOWN)
 

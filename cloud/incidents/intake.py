@@ -24,6 +24,8 @@ _LONGEST_PENDING_S = 600.0
 _MOST_EVIDENCE = 32
 _RAISED = frozenset({AlarmState.RAISED, AlarmState.ESCALATED})
 _ENDED = frozenset({AlarmState.CANCELLED_BY_RESIDENT, AlarmState.CLEARED})
+_NEVER_LIFE = frozenset({AlarmKind.TECHNICAL, AlarmKind.UNUSUAL})
+"""Faults, and numbers unlike their own past: incidents by cause, for which no family and no responder is rung."""
 _RANK = {Priority.LOW: 0, Priority.MEDIUM: 1, Priority.HIGH: 2}
 
 
@@ -67,7 +69,7 @@ class AlarmIntake:
         assert alarm is not None
         if alarm["gateway_id"] != gateway:
             raise ProtocolError(Reason.WRONG_HOME, "alarm.alarm_id", "belongs to an alarm of another gateway")
-        if event.kind is AlarmKind.TECHNICAL:
+        if event.kind in _NEVER_LIFE:
             await self._technical(work, home_id, gateway, event)
             return
         newest = await _newest(work, event)
@@ -79,15 +81,14 @@ class AlarmIntake:
             values["evidence"] = evidence
         if values:
             await work.run(update(alarms).where(alarms.c.alarm_id == event.alarm_id).values(**values))
-        known_state = alarm["state"]
+        known_state, change = alarm["state"], _change(alarm, values)
         alarm |= values
         if event.state is AlarmState.PENDING:
             await self._wait_for_decision(work, alarm, event)
         else:
             await timers.cancel(work, TimerKind.RAISE_PENDING, alarm_id=event.alarm_id)
         if event.state in _RAISED:
-            worse = event.state is AlarmState.ESCALATED and known_state != AlarmState.ESCALATED
-            await raise_alarm(work, alarm, by="gateway", escalated=worse)
+            await raise_alarm(work, alarm, by="gateway", change=change)
         if alarm["state"] in _ENDED and (known_state not in _ENDED or event.state not in _ENDED):
             await self._ended(work, event.alarm_id)
         if event.told:
@@ -114,9 +115,17 @@ class AlarmIntake:
         """A fault in the home: one incident per cause, cleared by the same alarm's end. Never a life alarm."""
         if event.seq != await _newest(work, event):
             return
-        await work.run(update(alarms).where(alarms.c.alarm_id == event.alarm_id).values(state=event.state))
-        change = technical.clear_technical if event.state in _ENDED else technical.open_technical
-        await change(work, home_id, cause(event.reason, event.device), f"gateway:{gateway}")
+        mine = update(alarms).where(alarms.c.alarm_id == event.alarm_id)
+        await work.run(mine.values(state=event.state))
+        what, actor = cause(event.reason, event.device), f"gateway:{gateway}"
+        if event.state in _ENDED:
+            await technical.clear_technical(work, home_id, what, actor)
+            return
+        await technical.open_technical(work, home_id, what, actor, kind=event.kind)
+        incident = await store.open_in_home(work, home_id, "technical", what)
+        if event.kind is AlarmKind.UNUSUAL and incident is not None:
+            evidence = msgspec.to_builtins(event.evidence)
+            await work.run(mine.values(incident_id=incident["id"], evidence=evidence))
 
     async def _wait_for_decision(self, work: Work, alarm: dict[str, Any], event: AlarmEvent) -> None:
         """If neither cancel nor raise comes by `decide_by` and a grace, the cloud raises the alarm itself.
@@ -159,6 +168,14 @@ async def _newest(work: Work, event: AlarmEvent) -> int | None:
     return newest
 
 
+def _change(known: dict[str, Any], values: dict[str, Any]) -> str | None:
+    """What the incident's log says of an alarm that it has already: it is worse, or more is known of it."""
+    escalated = values.get("state") == AlarmState.ESCALATED != known["state"]
+    if escalated or _RANK[Priority(values.get("priority", known["priority"]))] > _RANK[Priority(known["priority"])]:
+        return "alarm_escalated"
+    return "alarm_evidence" if len(values.get("evidence", ())) > len(known["evidence"]) else None
+
+
 def _joined(known: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Evidence of all events of one alarm, in order of arrival; a repeated piece is kept once, with its signal."""
     joined = {(e["detector"], e["device"], e["at"]): e for e in known}
@@ -192,11 +209,13 @@ def _alarm_row(gateway: str, home_id: str, event: AlarmEvent, now: float) -> dic
     }
 
 
-async def raise_alarm(work: Work, alarm: dict[str, Any], *, by: str, escalated: bool = False) -> None:
-    """Give a raised alarm its incident: the home's open one, or a new one. Does nothing the second time."""
+async def raise_alarm(work: Work, alarm: dict[str, Any], *, by: str, change: str | None = None) -> None:
+    """Give a raised alarm its incident: the home's open one, or a new one. One that has its incident tells it of a
+    `change` only.
+    """
     if alarm["incident_id"] is not None:
-        if escalated:
-            await _attach(work, await store.load(work, alarm["incident_id"]), alarm, "alarm_escalated")
+        if change is not None:
+            await _attach(work, await store.load(work, alarm["incident_id"]), alarm, change)
         return
     raised = {"raised_at": work.now, "raised_by": by}
     actor = f"gateway:{alarm['gateway_id']}" if by == "gateway" else "system"
@@ -222,16 +241,19 @@ async def raise_alarm(work: Work, alarm: dict[str, Any], *, by: str, escalated: 
 
 
 async def _attach(work: Work, incident: dict[str, Any], alarm: dict[str, Any], kind: str) -> None:
-    """A further alarm in an open incident: the highest priority counts, a resolved incident is open again."""
+    """A further alarm in an open incident, or more of one: the highest priority counts, a resolved incident is open
+    again, and where nobody holds it a further alarm renews the escalation.
+    """
     if incident["state"] == State.CLOSED:
         return
     values: dict[str, Any] = {"condition_cleared_at": None}
-    if _RANK[Priority(alarm["priority"])] > _RANK[Priority(incident["priority"])]:
+    rose = _RANK[Priority(alarm["priority"])] > _RANK[Priority(incident["priority"])]
+    if rose:
         values |= {"priority": alarm["priority"], "kind": alarm["kind"]}
     if incident["state"] == State.RESOLVED:
         values["state"] = store.after(incident, Step.RECUR) if incident["claimed_by"] else State.NEW
     changed = await store.change(work, incident, **values)
     actor = f"gateway:{alarm['gateway_id']}"
     await record(work, incident["id"], kind, actor, alarm_id=alarm["alarm_id"], kind=alarm["kind"])
-    if changed["claimed_by"] is None:
-        await timers.arm_ladder(work, incident["id"], changed["priority"], since=work.now)
+    if changed["claimed_by"] is None and (rose or kind != "alarm_evidence"):
+        await timers.renew_ladder(work, incident["id"], changed["priority"], rose=rose)

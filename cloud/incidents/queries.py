@@ -173,10 +173,11 @@ def actor_name(actor: str, names: dict[str, str]) -> str:
 
 
 def _text(event: dict[str, Any], names: dict[str, str]) -> str:
-    """What an event says beyond its kind, without a word of any language."""
+    """What an event says beyond its kind, without a word of any language; of an alarm, its kind as a code."""
     data = event["data"]
     if "told" in data:
         return "、".join(data["told"])
     if event["kind"] == "taken_over":
         return f"{names.get('user:' + str(data.get('from')), '')} → {data.get('reason', '')}"
-    return str(data.get("text") or data.get("name") or data.get("cause") or names.get(str(data.get("to")), ""))
+    said = data.get("text") or data.get("name") or data.get("cause") or names.get(str(data.get("to")), "")
+    return str(said or data.get("kind") or "")

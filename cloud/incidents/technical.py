@@ -1,4 +1,6 @@
-"""Technical incidents: one open per home and cause; one that mends itself before anybody looked closes itself."""
+"""Technical incidents: one open per home and cause; one that mends itself before anybody looked closes itself. What is
+unusual without anybody knowing whether it matters is among them: nobody is rung, and no responder is sent.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from cloud.incidents.events import record
 from cloud.incidents.states import Outcome, State, Step
 
 
-async def open_technical(work: Work, home_id: str, cause: str, actor: str, priority: str = "low") -> bool:
+async def open_technical(
+    work: Work, home_id: str, cause: str, actor: str, priority: str = "low", kind: str = "technical"
+) -> bool:
     """Open one unless it is open; True if it is new."""
     known = await store.open_in_home(work, home_id, "technical", cause)
     if known is not None:
@@ -20,7 +24,7 @@ async def open_technical(work: Work, home_id: str, cause: str, actor: str, prior
             await record(work, known["id"], "recurred", actor, cause=cause)
         return False
     await store.create(
-        work, home_id=home_id, kind_class="technical", kind="technical", priority=priority, cause=cause, actor=actor
+        work, home_id=home_id, kind_class="technical", kind=kind, priority=priority, cause=cause, actor=actor
     )
     return True
 

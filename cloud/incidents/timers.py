@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from cloud.context import Work
 from cloud.db.schema import timers
@@ -56,3 +56,14 @@ async def arm_ladder(work: Work, incident_id: str, priority: str, *, since: floa
     first = steps[0].after_s if steps else work.context.config.dispatch.repeat_s
     data = {"step": 0, "since": since}
     await schedule(work, TimerKind.LADDER, since + first, incident_id=incident_id, data=data)
+
+
+async def renew_ladder(work: Work, incident_id: str, priority: str, *, rose: bool) -> None:
+    """A further alarm in an incident nobody holds: a ladder that has come to its end, or is of a lower priority, begins
+    anew; one that still climbs goes on, so that a row of alarms cannot put off the supervisors.
+    """
+    steps = work.context.config.dispatch.ladders.get(priority, ())  # type: ignore[call-overload]
+    climbing = (timers.c.incident_id == incident_id, timers.c.kind == TimerKind.LADDER, timers.c.state == "waiting")
+    waiting = await work.one(select(timers.c.data).where(*climbing).limit(1))
+    if rose or waiting is None or int(waiting["data"]["step"]) >= len(steps):
+        await arm_ladder(work, incident_id, priority, since=work.now)

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "heat": ("室内过热", "too hot indoors"),
     "cold": ("室内过冷", "too cold indoors"),
     "stove": ("灶火无人", "stove unattended"),
+    "unusual": ("读数异常", "unusual reading"),
     "technical": ("设备故障", "device fault"),
 }
 OUTCOMES: dict[str, tuple[str, str]] = {

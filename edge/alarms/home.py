@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from edge.alarms.ladder import Ladders, Loudness
+from edge.alarms.moments import moment, same_moment
 from edge.alarms.states import (
     ENDED,
-    JOINS,
     NOT_CANCELLABLE,
     RANK,
+    SILENT,
     TRANSITIONS,
     Alarm,
     Changed,
@@ -38,7 +39,8 @@ _RECENT = 16
 class Alarms:
     """All open alarms of the home. Values in, effects out, in the order in which they must happen.
 
-    At most `limit` alarms of the resident are open and as many technical ones, so that neither crowds out the other.
+    At most `limit` alarms of the resident are open and as many of which the resident hears nothing, so that neither
+    crowds out the other. With that many open a further one of the same kind joins, whatever the time between.
     """
 
     def __init__(
@@ -112,36 +114,40 @@ class Alarms:
         """Open an alarm, join an open one, or note that a condition ended."""
         if detection.cleared:
             return self._condition_ended(detection, now)
+        effects: list[Effect] = []
+        if detection.kind is AlarmKind.SOS:
+            for alarm in [a for a in self._open.values() if a.state is S.PENDING]:
+                effects += self._fire(alarm, Trigger.HELP, now)
         known = self._joinable(detection)
         if known is not None:
-            return self._join(known, weighed(detection, self._risks, joint(known, detection)), now)
+            return effects + self._join(known, weighed(detection, self._risks, joint(known, detection)), now)
         ended = self._ended.get((detection.kind, detection.device))
         asks = self._ladders.at(detection.kind, now.wall).raise_s > 0
         if ended is not None and now.mono - ended < self._merge_s and asks:
             self.counts["repeated"] += 1
             return []
-        effects: list[Effect] = []
-        if detection.kind is AlarmKind.SOS:
-            for alarm in [a for a in self._open.values() if a.state is S.PENDING]:
-                effects += self._fire(alarm, Trigger.HELP, now)
         return effects + self._begin(weighed(detection, self._risks, detection.confidence), now)
 
     def press(self, button: str, now: Instant) -> list[Effect]:
-        """The resident said "cancel" or "help", by any button of the home or by voice."""
+        """The resident said "cancel" or "help", by any button of the home or by voice. Help that neither answers a
+        question nor escalates an alarm of high priority is a call of its own: pressed again, it is heard again.
+        """
         trigger = {"cancel": Trigger.CANCEL, "help": Trigger.HELP}.get(button)
         if trigger is None:
             self.counts["unknown_button"] += 1
             return []
         effects: list[Effect] = []
-        of_resident = [a for a in self._open.values() if a.kind is not AlarmKind.TECHNICAL]
-        for alarm in of_resident:
+        heard = False
+        for alarm in [a for a in self._open.values() if a.kind not in SILENT]:
             if trigger is Trigger.CANCEL and alarm.kind in NOT_CANCELLABLE:
                 self.counts["not_cancellable"] += 1
                 continue
-            effects += self._fire(alarm, trigger, now)
-        if trigger is Trigger.HELP and not of_resident:
+            changes = self._fire(alarm, trigger, now)
+            heard = heard or (bool(changes) and (alarm.state is S.PENDING or alarm.priority is Priority.HIGH))
+            effects += changes
+        if trigger is Trigger.HELP and not heard:
             evidence = Evidence(detector="button", device="button", at=now.wall, reason="resident_asked_for_help")
-            effects += self._begin(
+            effects += self.detect(
                 Detection(AlarmKind.SOS, Priority.HIGH, now.wall, "button", evidence.reason, 1.0, (evidence,)), now
             )
         return effects
@@ -183,10 +189,10 @@ class Alarms:
 
     def stand_down(self) -> list[str]:
         """The cloud has closed the home's incident: forget raised alarms of the resident and tests (never an open
-        question, never a technical cause that goes on); returns their ids.
+        question, never what the resident hears nothing of and goes on); returns their ids.
         """
         closed = [a for a in self._open.values() if a.state is not S.PENDING]
-        closed = [a for a in closed if a.kind is not AlarmKind.TECHNICAL or a.cause == _TEST]
+        closed = [a for a in closed if a.kind not in SILENT or a.cause == _TEST]
         for alarm in closed:
             del self._open[alarm.alarm_id]
             self._remember(replace(alarm, state=S.CLEARED, reason="stood_down"))
@@ -204,8 +210,7 @@ class Alarms:
         return self._moved[0] if now.mono - self._moved[1] < _ROOM_KNOWN_S else None
 
     def _begin(self, detection: Detection, now: Instant) -> list[Effect]:
-        technical = detection.kind is AlarmKind.TECHNICAL
-        if sum((a.kind is AlarmKind.TECHNICAL) is technical for a in self._open.values()) >= self._limit:
+        if self._full(detection.kind):
             self.counts["too_many_open"] += 1
             return []
         ladder = self._ladders.at(detection.kind, now.wall)
@@ -234,18 +239,27 @@ class Alarms:
 
     def _joinable(self, detection: Detection) -> Alarm | None:
         """The open alarm this detection is more evidence of; technical causes are each for themselves."""
+        full = self._full(detection.kind)
         for alarm in reversed(self._open.values()):
             if alarm.kind is AlarmKind.TECHNICAL:
                 if (detection.kind, detection.device, detection.reason) == (alarm.kind, alarm.device, alarm.cause):
                     return alarm
-            elif self._apart(alarm, detection):
+            elif moment(alarm.kind, detection.kind) is None or self._apart(alarm, detection):
                 continue
-            elif alarm.kind is detection.kind or detection.kind in JOINS.get(alarm.kind, ()):
+            elif full or same_moment(
+                alarm, detection, weighed(detection, self._risks, joint(alarm, detection)).priority
+            ):
                 return alarm
         return None
 
+    def _full(self, kind: AlarmKind) -> bool:
+        """Whether no further alarm may be opened beside those of its sort."""
+        return sum((a.kind in SILENT) is (kind in SILENT) for a in self._open.values()) >= self._limit
+
     def _apart(self, alarm: Alarm, detection: Detection) -> bool:
-        """Whether the two are about two residents."""
+        """Whether the two are about two residents, or about the numbers of two devices."""
+        if AlarmKind.UNUSUAL in (alarm.kind, detection.kind):
+            return alarm.device != detection.device
         return self._residents.apart(alarm.device, detection.device, vitals=detection.kind is AlarmKind.VITALS)
 
     def _join(self, alarm: Alarm, detection: Detection, now: Instant) -> list[Effect]:
@@ -268,10 +282,16 @@ class Alarms:
         return [Changed(joined)] if joined != alarm else []
 
     def _condition_ended(self, detection: Detection, now: Instant) -> list[Effect]:
-        """An alarm is cleared when the condition holds on none of its devices; vital signs are one for the person."""
+        """An alarm is cleared when the condition holds on none of its devices; vital signs are one for the person, and
+        are cleared by the detector that raised them (a trend is not over because a score is low).
+        """
+        ended_by = {e.detector for e in detection.evidence}
         effects: list[Effect] = []
         for alarm in [a for a in self._open.values() if a.kind is detection.kind and not self._apart(a, detection)]:
             if alarm.kind is AlarmKind.TECHNICAL and detection.reason not in (alarm.cause, "condition_ended"):
+                continue
+            raised_by = {e.detector for e in alarm.evidence}
+            if alarm.kind is AlarmKind.VITALS and ended_by and raised_by and not ended_by & raised_by:
                 continue
             sources = alarm.sources or (alarm.device,)
             if alarm.kind is not AlarmKind.VITALS and detection.device not in sources:
@@ -288,7 +308,7 @@ class Alarms:
         if found is None:
             return []
         state, reason = found
-        if alarm.kind is AlarmKind.TECHNICAL:
+        if alarm.kind in SILENT:
             reason = alarm.cause  # the cloud closes the incident of this cause
         changed = replace(alarm, state=state, reason=reason, changed_at=now.wall, deadline=None)
         if state in ENDED:
@@ -305,7 +325,7 @@ class Alarms:
             self._recent.popitem(last=False)
 
     def _speech(self, alarm: Alarm) -> list[Effect]:
-        if alarm.kind is AlarmKind.TECHNICAL:
+        if alarm.kind in SILENT:
             return []
         ladder = self._ladders.at(alarm.kind, alarm.changed_at)
         if alarm.state is S.PENDING:

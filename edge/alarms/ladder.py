@@ -14,8 +14,9 @@ from protocols.wire import AlarmKind
 LONGEST_QUESTION_S = 300.0
 """The cloud raises a pending alarm itself at the latest after 600 s: every question must have ended well before."""
 
-NEVER_ASK = frozenset({AlarmKind.SOS, AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO, AlarmKind.FLOOD})
-"""These speak for themselves: a question would only lose time."""
+_DANGERS = frozenset({AlarmKind.SOS, AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO, AlarmKind.FLOOD})
+NEVER_ASK = _DANGERS | {AlarmKind.UNUSUAL}
+"""Dangers speak for themselves: a question would only lose time. An unusual number is nothing to ask anybody about."""
 
 
 class TimeOfDay(StrEnum):
@@ -110,6 +111,7 @@ DEFAULTS: tuple[Ladder, ...] = (
     Ladder(_K.HEAT, raised=Step(0.0, "heat_warning")),
     Ladder(_K.COLD, raised=Step(0.0, "cold_warning")),
     Ladder(_K.STOVE, *_asks(120.0, "stove_question")),
+    Ladder(_K.UNUSUAL),
     Ladder(_K.TECHNICAL),
 )
 

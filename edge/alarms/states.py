@@ -1,7 +1,8 @@
 """The life of an alarm as one transition table, and the values that go in and out of it.
 
 Theory of operation. A detection opens an alarm. Kinds that can be harmless start `pending` and the home asks; kinds
-that speak for themselves start `raised`. While an alarm of a kind is open, further detections of it join it. Every
+that speak for themselves start `raised`. A detection about the same moment as an open alarm joins it
+(edge.alarms.moments), any other opens an alarm of its own. Every
 change of state is an event that must be on flash before anything else happens; speech follows. Waiting is measured on
 the monotonic clock, so that a clock set back can neither stretch nor skip the question.
 """
@@ -44,16 +45,11 @@ TRANSITIONS: dict[tuple[AlarmState, Trigger], tuple[AlarmState, str]] = {
 }
 """(state, trigger) → (next state, reason); a pair that is not here changes nothing."""
 
-NOT_CANCELLABLE = frozenset({AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO, AlarmKind.TECHNICAL})
-"""A button in the home does not end these: the danger is there whether or not somebody presses it."""
+SILENT = frozenset({AlarmKind.TECHNICAL, AlarmKind.UNUSUAL})
+"""The resident hears nothing of these, so no button answers them and the family is not rung."""
 
-JOINS: dict[AlarmKind, frozenset[AlarmKind]] = {
-    AlarmKind.FALL: frozenset({AlarmKind.BED_EXIT, AlarmKind.INACTIVITY}),
-    AlarmKind.GEOFENCE: frozenset({AlarmKind.WANDERING}),
-    AlarmKind.SMOKE: frozenset({AlarmKind.STOVE}),
-    AlarmKind.GAS: frozenset({AlarmKind.STOVE}),
-}
-"""What is further evidence of an open alarm rather than an alarm of its own: who has fallen is out of bed and still."""
+NOT_CANCELLABLE = SILENT | {AlarmKind.SMOKE, AlarmKind.GAS, AlarmKind.CO}
+"""A button in the home does not end these: the danger is there whether or not somebody presses it."""
 
 ENDED = frozenset({S.CANCELLED_BY_RESIDENT, S.CLEARED})
 RANK = {Priority.LOW: 0, Priority.MEDIUM: 1, Priority.HIGH: 2}

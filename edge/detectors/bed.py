@@ -27,6 +27,8 @@ FIXED_NIGHT = (660.0, 1020.0)
 """23 to 5 o'clock, in minutes from noon, until the usual night is known."""
 FIXED_EXIT_S = 3600.0
 LEAST_EXIT_S, MOST_EXIT_S = 1800.0, 7200.0
+FIXED_SURE = 0.6
+"""How sure the fixed limit is, and what needs none (own choice): nobody knows yet how this person sleeps."""
 _PARTS = 3
 _EXITS_KEPT = 90
 _LATE_MIN = 120.0
@@ -83,16 +85,17 @@ class BedDetector:
         if self._occupied is not False:
             return found
         minute, (begin, end) = self._minute(now), self._usual_night()
-        limit = self._limit(self._part(self._minute(self._since)))
+        limit, known_exits = self._limit(self._part(self._minute(self._since)))
         quiet = now - self._since
         if begin + 30 <= minute <= end - 30 and self._slept >= _SLEPT_S and quiet >= limit:
-            found += self._tell(
-                "out_of_bed_long", Priority.MEDIUM, now, {"out_min": quiet / 60, "limit_min": limit / 60}
-            )
+            sure = 1 - 1 / (known_exits + 1) if known_exits else FIXED_SURE
+            numbers = {"out_min": quiet / 60, "limit_min": limit / 60}
+            found += self._tell("out_of_bed_long", Priority.MEDIUM, now, numbers, sure)
         late = self._spread([n[1] for n in self._nights])
         known = len(self._nights) >= NIGHTS_NEEDED and now - self._since < _FORGET_S
         if known and self._first is None and begin + max(_LATE_MIN, 3 * late) <= minute <= end:
-            found += self._tell("not_in_bed", Priority.LOW, now, {"late_min": minute - begin})
+            numbers = {"late_min": minute - begin}
+            found += self._tell("not_in_bed", Priority.LOW, now, numbers, 1 - 1 / (len(self._nights) + 1))
         return found
 
     def _back(self, lasted: float, now: float) -> list[Detection]:
@@ -133,7 +136,7 @@ class BedDetector:
             limit = max(_LEAST_EXITS, statistics.median(usual) + 3 * max(1.0, self._spread(usual))) if usual else 0.0
             if len(usual) >= NIGHTS_NEEDED and exits > limit:
                 numbers = {"exits": float(exits), "usual": statistics.median(usual)}
-                found = self._tell("restless_night", Priority.LOW, now, numbers)
+                found = self._tell("restless_night", Priority.LOW, now, numbers, 1 - 1 / (len(usual) + 1))
             self._nights = [*self._nights, (self._night, first, last, exits)][-NIGHTS_KEPT:]
         self._begin_night(now)
         return found
@@ -154,15 +157,17 @@ class BedDetector:
         begin, end = self._usual_night()
         return int(max(0.0, min(_PARTS - 1, _PARTS * (minute - begin) / max(end - begin, 60.0))))
 
-    def _limit(self, part: int) -> float:
-        """Half as long again as nearly all exits of late in this part of the night, or in all of it."""
+    def _limit(self, part: int) -> tuple[float, int]:
+        """Half as long again as nearly all exits of late in this part of the night, or in all of it; and of how many.
+        Longer than all of n is one in n + 1 by chance.
+        """
         known = [length for of, length in self._exits if of == part]
         if len(known) < NIGHTS_NEEDED:
             known = [length for _, length in self._exits]
         if len(known) < NIGHTS_NEEDED:
-            return FIXED_EXIT_S
+            return FIXED_EXIT_S, 0
         ordered = sorted(known)
-        return min(MOST_EXIT_S, max(LEAST_EXIT_S, 1.5 * ordered[int(0.95 * (len(ordered) - 1))]))
+        return min(MOST_EXIT_S, max(LEAST_EXIT_S, 1.5 * ordered[int(0.95 * (len(ordered) - 1))])), len(ordered)
 
     @staticmethod
     def _spread(values: Sequence[float]) -> float:
@@ -182,18 +187,28 @@ class BedDetector:
         local = self._local(at)
         return float((local.hour * 60 + local.minute - 720) % 1440)
 
-    def _tell(self, reason: str, priority: Priority, now: float, numbers: dict[str, float]) -> list[Detection]:
+    def _tell(
+        self, reason: str, priority: Priority, now: float, numbers: dict[str, float], sure: float
+    ) -> list[Detection]:
         if reason in self._told:
             return []
         self._told.append(reason)
-        return [self._detection(reason, priority, now, numbers)]
+        return [self._detection(reason, priority, now, numbers, sure)]
 
     def _detection(
-        self, reason: str, priority: Priority, now: float, numbers: dict[str, float], *, cleared: bool = False
+        self,
+        reason: str,
+        priority: Priority,
+        now: float,
+        numbers: dict[str, float],
+        sure: float = 1.0,
+        *,
+        cleared: bool = False,
     ) -> Detection:
         rounded = {name: round(value, 1) for name, value in numbers.items()} | {"nights": float(len(self._nights))}
+        rounded["confidence"] = sure = round(sure, 2)
         evidence = Evidence(detector="bed", device=self._device, at=now, reason=reason, numbers=rounded)
-        return Detection(AlarmKind.BED_EXIT, priority, now, self._device, reason, 0.8, (evidence,), cleared)
+        return Detection(AlarmKind.BED_EXIT, priority, now, self._device, reason, sure, (evidence,), cleared)
 
     def state(self) -> dict[str, Any]:
         """All memory, as plain values; under 4 KB."""

@@ -21,6 +21,8 @@ FIXED_LIMIT_H = 12.0
 JUDGE_EVERY_S = 60.0
 LONGEST_TICK_GAP_S = 900.0
 """Ticks further apart mean that the gateway was off or the clock was set: that time was not observed."""
+FIXED_SURE = 0.6
+"""How sure the fixed limit is by itself (own choice): nobody knows yet how this home lives."""
 LEAST_HEARD = 0.5
 """With less of the home's usual activity audible, silence says nothing."""
 _CONTEXTS = ("bed", "seat", "bathroom", "bedroom", "other", "out")
@@ -192,11 +194,19 @@ class RoutineDetector:
         }
         if verdict.chance is not None:
             numbers["chance_per_day"] = round(verdict.chance, 5)
+        confidence = numbers["confidence"] = self._confidence(verdict, heard)
         reason = self._reason(now, context, verdict)
         device = self._presence.last_device
         evidence = Evidence(detector="routine", device=device, at=now, reason=reason, numbers=numbers)
-        confidence = 0.5 if verdict.chance is None else round(1 - verdict.chance, 4)
         return Detection(AlarmKind.INACTIVITY, Priority.MEDIUM, now, device, reason, confidence, (evidence,))
+
+    def _confidence(self, verdict: Verdict, heard: float) -> float:
+        """How sure a silence is no usual one: its chance a day by the model, but no rarer than the days known can show
+        (rule of succession, Laplace 1812: one in days + 2), for as much of the home as can be heard.
+        """
+        if verdict.chance is None:
+            return round(FIXED_SURE * heard, 4)
+        return round((1 - max(verdict.chance, 1 / (self.days + 2))) * heard, 4)
 
     def _reason(self, now: float, context: str, verdict: Verdict) -> str:
         if verdict.chance is None:

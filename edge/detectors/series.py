@@ -80,6 +80,15 @@ class SeriesDetector:
         trust = min(1.0, max(0.0, (self._history.total - QUIET) / RAMP))
         return trust * rarest / (rarest + HALF)
 
+    def ago(self, n: int) -> float | None:
+        """The value n places back (1 is the last one); None if it is not known (any more)."""
+        return self._history.ago(n) if 0 < n <= min(self._history.total, ROOM) else None
+
+    def usual(self, n: int) -> float:
+        """The median of the last n values; NaN before the first."""
+        values = self._history.last(n)
+        return float(np.median(values)) if len(values) else math.nan
+
     def _figures(self, value: float) -> dict[str, float]:
         history = self._history
         forecasts, season = self._forecasts(value)

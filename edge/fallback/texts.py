@@ -24,9 +24,10 @@ KINDS: dict[AlarmKind, dict[Lang, str]] = {
     _K.HEAT: {"zh": "室内过热", "en": "home too hot"},
     _K.COLD: {"zh": "室内过冷", "en": "home too cold"},
     _K.STOVE: {"zh": "灶火无人", "en": "stove left on"},
+    _K.UNUSUAL: {"zh": "读数异常", "en": "unusual reading"},
     _K.TECHNICAL: {"zh": "测试", "en": "test"},
 }
-"""The only technical alarm that is ever told is a test: faults ring nobody."""
+"""The only technical alarm that is ever told is a test: faults, and numbers that are unusual, ring nobody."""
 
 ROOMS: dict[str, str] = {
     "bedroom": "卧室",

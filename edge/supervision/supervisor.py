@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from edge.alarms import Alarm, Changed
 from edge.clock import Instant
@@ -45,12 +46,13 @@ class Supervisor:
         self._seen = seen
         self._host = host
         self._broker = broker
-        self._started = self._broker_at = now.mono
+        self._started = now
+        self._broker_at = now.mono
         self._look_at = now.mono + FIRST_LOOK_S
         self._mains: dict[str, bool] = {}
         self._own: set[Fault] = set()
         self._failed: dict[str, float] = {}
-        self._in_vain: dict[str, deque[float]] = {}
+        self._in_vain: dict[str, dict[str, float]] = {}
         self.devices = DeviceSupervision(devices, self._declared, now.mono)
         self.alarms = TechnicalAlarms({d.id: d.room for d in devices}, rng)
 
@@ -66,9 +68,9 @@ class Supervisor:
         self.alarms.restore(mine)
         for alarm in mine:
             if alarm.reason == Fault.SENSOR_CRIES_OFTEN:
-                self._in_vain[alarm.device] = deque([self._started] * CRIES, maxlen=CRIES)
+                self._in_vain[alarm.device] = {str(n): self._started.wall for n in range(CRIES)}
             elif alarm.reason == Fault.DETECTOR_FAILED:
-                self._failed[alarm.device] = self._started
+                self._failed[alarm.device] = self._started.mono
             elif alarm.device == GATEWAY:
                 self._own.add(Fault(alarm.reason))
             else:
@@ -97,17 +99,33 @@ class Supervisor:
         self._failed[device] = now.mono
 
     def alarm_changed(self, alarm: Alarm, now: Instant) -> None:
-        """An alarm that the resident, or a movement, answered with "nothing is wrong" was in vain."""
+        """An alarm that the resident, or a movement, answered with "nothing is wrong" was in vain; each counts once."""
         answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen"
         if answered and alarm.kind is not AlarmKind.TECHNICAL and alarm.device in self.devices.known:
-            self._in_vain.setdefault(alarm.device, deque(maxlen=CRIES)).append(now.mono)
+            of = self._in_vain.setdefault(alarm.device, {})
+            of.setdefault(alarm.alarm_id, now.wall)
+            self._in_vain[alarm.device] = dict([*of.items()][-CRIES:])
 
     def _cries_often(self, now: Instant) -> set[tuple[Fault, str]]:
         """Devices whose last alarms in vain all lie within a day; a quiet day ends it."""
-        last = {d: at for d, at in self._in_vain.items() if now.mono - at[-1] < CRIES_WITHIN_S}
-        self._in_vain = last
-        often = {d for d, at in last.items() if len(at) == CRIES and now.mono - at[0] < CRIES_WITHIN_S}
-        return {(Fault.SENSOR_CRIES_OFTEN, device) for device in often}
+        late = {
+            device: {alarm: at for alarm, at in of.items() if abs(now.wall - at) < CRIES_WITHIN_S}
+            for device, of in self._in_vain.items()
+        }
+        self._in_vain = {device: of for device, of in late.items() if of}
+        return {(Fault.SENSOR_CRIES_OFTEN, device) for device, of in self._in_vain.items() if len(of) == CRIES}
+
+    def state(self) -> dict[str, Any]:
+        """What was learned of the devices, and their alarms in vain, as plain JSON values."""
+        return self.devices.state() | {"in_vain": {d: dict(of) for d, of in sorted(self._in_vain.items())}}
+
+    def restore_rhythm(self, state: dict[str, Any]) -> None:
+        """Take up a state; one of older software has no alarms in vain. Raises ValueError if it is none; then nothing
+        changed.
+        """
+        found = _in_vain(state.get("in_vain", {}))
+        self.devices.restore_rhythm(state)
+        self._in_vain = {device: of for device, of in found.items() if device in self.devices.known}
 
     def tick(self, now: Instant) -> list[Changed]:
         """Call several times a second; looks every few seconds."""
@@ -128,3 +146,12 @@ class Supervisor:
     def _broker_is_there(self, now: Instant) -> bool:
         """With the home broker lost every device is silent: that is one fault, not thirty."""
         return Fault.HOME_BROKER_LOST not in self._own
+
+
+def _in_vain(state: Any) -> dict[str, dict[str, float]]:
+    if not isinstance(state, dict) or not all(isinstance(of, dict) for of in state.values()):
+        raise ValueError("supervision: in_vain is no table of alarms")
+    times = [at for of in state.values() for at in of.values()]
+    if not all(type(at) in (int, float) and math.isfinite(at) for at in times):
+        raise ValueError("supervision: alarms in vain at times that are none")
+    return {str(device): {str(a): float(at) for a, at in [*of.items()][-CRIES:]} for device, of in state.items()}

@@ -43,6 +43,7 @@ class AlarmKind(StrEnum):
     HEAT = "heat"
     COLD = "cold"
     STOVE = "stove"
+    UNUSUAL = "unusual"
     TECHNICAL = "technical"
 
 

@@ -1,7 +1,7 @@
 """What each detector costs for a second of a home's signal, and all of them together as a share of a core.
 
-The general series detector is hosted for no metric; its cost is that of a series with one value a second. Fails when
-the home takes 1 % of a core or more.
+`series` is the general series detector by itself, for a series with one value a second; in a home (`unusual`) it has a
+row every five minutes. Fails when the home takes 1 % of a core or more.
 """
 
 from __future__ import annotations

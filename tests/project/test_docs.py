@@ -100,3 +100,19 @@ def test_commands_exist(command: tuple[str, ...], capsys: pytest.CaptureFixture[
     usage = shown.out.partition("\n\n")[0]
     assert not own or own[0] in usage, usage
     assert [option for option in options if option.split("=")[0] not in shown.out] == []
+
+
+def test_tests_named_exist() -> None:
+    """The table of what is asked of the detectors names tests that are there."""
+    text = (ROOT / "docs" / "detectors" / "shown.md").read_text(encoding="utf-8")
+    named = 0
+    for row in re.findall(r"^\|.*\|$", text, re.MULTILINE):
+        source = ""
+        for path, test in re.findall(r"`((?:[\w/]+\.py)?)(?:::)?(test_\w+)?`", row):
+            if path:
+                found = ROOT / (path if path.startswith("tests/") else f"tests/edge/{path}")
+                assert found.is_file(), path
+                source = found.read_text(encoding="utf-8")
+            assert not test or f"def {test}(" in source, f"{path}: {test}"
+            named += bool(path or test)
+    assert named > 50

@@ -91,6 +91,7 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
             (wire.AlarmKind.HEAT, "heat_danger"),
             (wire.AlarmKind.COLD, "cold_below_12"),
             (wire.AlarmKind.STOVE, "stove_unattended"),
+            (wire.AlarmKind.UNUSUAL, "unusual_value"),
         )
     },
     "alarm-told": (

@@ -14,6 +14,7 @@ from edge.detectors.routine import RoutineProfile
 from edge.hazard_config import ClimateSection, StoveSection, hazard_detectors
 from edge.location_config import FenceSection, LocationSection
 from edge.readings import BodyPosition, Device, DeviceRole, Reading, SignalFrame
+from edge.unusual_config import SeriesSection, UnusualSection
 
 RATE_HZ = 50
 LAT, LON = 22.5431, 114.0579
@@ -39,11 +40,13 @@ DEVICES: tuple[Device, ...] = (
 
 
 def detectors() -> Detectors:
-    """All detectors that the gateway hosts in this home, with a fence of 300 m."""
+    """All detectors that the gateway hosts in this home, with a fence of 300 m and five series watched."""
     zone = "Asia/Shanghai"
     fence = FenceSection(name="home", lat=LAT, lon=LON, radius_m=300.0)
     location = LocationSection(fences=(fence,)).detectors(DEVICES, zone)
-    more: list[Listed] = [*location, *hazard_detectors(DEVICES, ClimateSection(), StoveSection())]
+    series = tuple(SeriesSection(device=d.id, metric="humidity") for d in DEVICES if d.role is DeviceRole.CLIMATE)
+    unusual = UnusualSection(series=series).detectors(DEVICES)
+    more: list[Listed] = [*location, *hazard_detectors(DEVICES, ClimateSection(), StoveSection()), *unusual]
     return build(DEVICES, routine=RoutineProfile(ZoneInfo(zone)), more=more)
 
 

@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { TopBar } from "./components/top-bar";
-import { act, detail, reload, unclaimedLife } from "./data/incidents";
+import { act, detail, grown, reload, unclaimedLife } from "./data/incidents";
 import { me, restore } from "./data/session";
 import { closeStream, openStream } from "./data/stream";
 import { HomesPage } from "./pages/homes";
@@ -11,7 +11,7 @@ import { PlatformPage } from "./pages/platform";
 import { QueuePage } from "./pages/queue";
 import { RespondersPage } from "./pages/responders";
 import { SignInPage } from "./pages/sign-in";
-import { type SoundPriority, PRIORITIES, toSound } from "./sound/shift";
+import { type SoundPriority, PRIORITIES, soundOnce, toSound } from "./sound/shift";
 
 export type Page = "queue" | "homes" | "responders" | "platform";
 const PAGES: readonly Page[] = ["queue", "homes", "responders", "platform"];
@@ -26,6 +26,10 @@ window.addEventListener("hashchange", () => {
 effect(() => {
   const urgent = unclaimedLife.value.map((i) => i.priority as SoundPriority);
   toSound.value = PRIORITIES.find((p) => urgent.includes(p)) ?? null;
+});
+
+effect(() => {
+  if (grown.value) soundOnce(grown.value.priority as SoundPriority);
 });
 
 export function App() {

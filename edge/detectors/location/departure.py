@@ -17,6 +17,9 @@ VERSION = 1
 BACK_WITHIN_S = 600.0
 """Somebody who takes out the rubbish at night is back by then."""
 STANDS_OPEN_S = 900.0
+SURE, DEAF = 0.7, 0.4
+"""How sure an empty home is; and if none of its sensors has spoken for `AWAKE_S`, when it may as well be deaf."""
+AWAKE_S = 3600.0
 PASSING_S = 30.0
 """Movement within this of the opening may be that of who leaves."""
 HEARD_WITHIN_S = 86_400.0
@@ -78,10 +81,12 @@ class DepartureDetector:
             self._opened = None
             return []
         self._alarm = self._door
-        numbers = {"nobody_s": round(gone, 1), "stands_open": float(self._door in self._open)}
+        confidence = SURE if now - self._heard <= AWAKE_S else DEAF
+        stands_open = float(self._door in self._open)
+        numbers = {"nobody_s": round(gone, 1), "stands_open": stands_open, "confidence": confidence}
         evidence = Evidence(detector="departure", device=self._door, at=now, reason=reason, numbers=numbers)
         kind = AlarmKind.WANDERING
-        return [Detection(kind, Priority.MEDIUM, self._opened, self._door, reason, 0.7, (evidence,))]
+        return [Detection(kind, Priority.MEDIUM, self._opened, self._door, reason, confidence, (evidence,))]
 
     def _note_door(self, door: str, is_open: bool, now: float) -> None:
         if not is_open:

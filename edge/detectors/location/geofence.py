@@ -32,6 +32,8 @@ LONGEST_GAP_S = 1800.0
 """Fixes further apart are no continuous stay."""
 OLD_S = 900.0
 """A fix older than this, of a device's own back-log, tells where somebody was and not where they are."""
+LEAPT = 0.6
+"""What is left of the confidence in an exit that begins with a leap: most often the leap back follows. Own choice."""
 VEHICLE_M_S = 4.0
 """Nobody of the age walks this fast (a run is 2.5 m/s and more)."""
 
@@ -133,7 +135,8 @@ class GeofenceDetector:
         }
         if speed is not None:
             numbers["speed"] = round(speed, 2)
-        confidence = round(1 - 0.5 * math.exp(1 - beyond / fix.accuracy_m), 3)
+        sure = 1 - 0.5 * math.exp(1 - beyond / fix.accuracy_m)
+        confidence = numbers["confidence"] = round(LEAPT * sure if stay.jumped else sure, 3)
         evidence = Evidence(detector="geofence", device=self._device, at=fix.at, reason=reason, numbers=numbers)
         return _made(priority, fix, self._device, confidence, evidence)
 

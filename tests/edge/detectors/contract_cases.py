@@ -22,6 +22,7 @@ from edge.detectors.location.wandering import WanderingDetector
 from edge.detectors.routine import RoutineDetector
 from edge.detectors.series import SeriesDetector
 from edge.detectors.trends import TrendDetector
+from edge.detectors.unusual import UnusualDetector, Watched
 from edge.detectors.vitals import VitalsDetector
 from edge.readings import BodyPosition, Device, DeviceRole, Reading, SignalFrame
 from protocols.metrics import Value
@@ -193,6 +194,14 @@ def _series() -> list[Moment]:
     return [(NOON + n, [Reading("s", "illuminance", NOON + n, value)]) for n, value in enumerate(values)]
 
 
+def _unusual() -> list[Moment]:
+    """A value in each row for five days with a rhythm; on the fifth something runs that never did."""
+    rng = random.Random(7)
+    values = [10 + 5 * (n % 288 > 144) + rng.gauss(0, 0.5) for n in range(1_440)]
+    values[1_260:1_290] = [90.0] * 30
+    return [(NOON + 300 * n, [Reading("pir-hall", "illuminance", NOON + 300 * n, v)]) for n, v in enumerate(values)]
+
+
 CASES = (
     Case("vitals", VitalsDetector, _vitals, light=True),
     Case("trends", lambda: TrendDetector(ZONE), _trends, steady=False),
@@ -217,4 +226,5 @@ CASES = (
     Case("routine", lambda: RoutineDetector(test_routine.HOME, test_routine.profile()), _routine),
     Case("habits", lambda: HabitsDetector(test_habits.DEVICES, ZONE), _habits),
     Case("series", Scored, _series, steady=False),
+    Case("unusual", lambda: UnusualDetector(DEVICES, Watched(without_rule=True)), _unusual),
 )

@@ -41,3 +41,13 @@ def test_smoke_ends_after_a_restart() -> None:
     again = _restarted(burning)
     assert _kinds(again, "smoke", True, 4) == []
     assert _kinds(again, "smoke", False, 8) == [(AlarmKind.SMOKE, True)]
+
+
+def test_water_gas_and_carbon_monoxide_are_told_at_once() -> None:
+    """At the first word, and again only after it has ended."""
+    detector = ContactDetector()
+    for metric, kind in (("flood", AlarmKind.FLOOD), ("gas", AlarmKind.GAS), ("co", AlarmKind.CO)):
+        assert _kinds(detector, metric, True, 0) == [(kind, False)]
+        assert _kinds(detector, metric, True, 1) == []
+        assert _kinds(detector, metric, False, 2) == [(kind, True)]
+        assert _kinds(detector, metric, True, 3) == [(kind, False)]

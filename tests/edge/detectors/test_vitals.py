@@ -81,6 +81,18 @@ def test_a_jump_is_believed_once_it_is_confirmed() -> None:
     assert [d.reason for d in found] == ["news2_single_sign_3"]
 
 
+def test_a_flat_line_is_no_pulse() -> None:
+    """A sensor that stays at exactly 140 alarms while that can be, and is left out once it cannot."""
+    detector = VitalsDetector()
+    for t in range(0, 1_800, 20):
+        detector.on_reading(Reading("m", "heart_rate", t, 140.0), t)
+    assert detector.low_score(1_780) == 3
+    for t in range(1_800, 3_000, 20):
+        detector.on_reading(Reading("m", "heart_rate", t, 140.0), t)
+    assert detector.counts["flat"] > 40
+    assert detector.low_score(2_980) == 0
+
+
 def test_a_device_that_moves_or_is_not_worn_tells_no_saturation() -> None:
     """Optical values in the seconds after a blow, and off the wrist, are left out."""
     detector = VitalsDetector()

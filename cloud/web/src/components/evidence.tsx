@@ -29,6 +29,9 @@ export function EvidencePanel({ alarms }: { alarms: readonly Alarm[] }) {
 function EvidenceItem({ evidence, at }: { evidence: Evidence; at: number }) {
   return (
     <>
+      <p>
+        {clock(evidence.at)} · {code("reason", evidence.reason)} <span class="muted">{evidence.device}</span>
+      </p>
       {evidence.excerpt ? <Chart excerpt={evidence.excerpt} mark={at} /> : <p class="muted">{t("incident.noExcerpt")}</p>}
       <dl class="numbers">
         {Object.entries(evidence.numbers).map(([name, value]) => (

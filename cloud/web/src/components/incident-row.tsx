@@ -27,7 +27,7 @@ export function IncidentRow({ incident, selected, onSelect }: Props) {
         <span class="row-main">
           <strong>
             {incident.cause ? causeText(incident.cause) : code("kind", incident.kind)}{" "}
-            {incident.room && `· ${code("room", incident.room)}`}
+            {incident.room && `· ${code("room", incident.room)}`} {incident.alarm_count > 1 && `×${incident.alarm_count}`}
           </strong>
           <span>
             {resident ? person(resident) : homeName(home.id)}

@@ -3,6 +3,8 @@
 import type { IncidentDetail } from "../data/types";
 import { causeText, clock, code, t } from "../i18n";
 
+const OF_ALARMS = ["opened", "alarm_attached", "alarm_escalated", "alarm_evidence"];
+
 export function Timeline({ incident }: { incident: IncidentDetail }) {
   return (
     <section class="panel">
@@ -13,11 +15,17 @@ export function Timeline({ incident }: { incident: IncidentDetail }) {
             <time>{clock(event.at)}</time>
             <span>
               <strong>{code("event", event.kind)}</strong> <span class="muted">{event.actor_name}</span>
-              {event.text && <span class="event-text">{event.text === incident.cause ? causeText(event.text) : event.text}</span>}
+              {event.text && <span class="event-text">{said(event.kind, event.text, incident.cause)}</span>}
             </span>
           </li>
         ))}
       </ol>
     </section>
   );
+}
+
+/** What an entry says: a cause, an alarm's kind, or what somebody wrote. */
+function said(kind: string, text: string, cause: string): string {
+  if (text === cause) return causeText(text);
+  return OF_ALARMS.includes(kind) ? code("kind", text) : text;
 }

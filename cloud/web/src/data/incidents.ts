@@ -10,6 +10,8 @@ export const detail = signal<IncidentDetail | null>(null);
 export const candidates = signal<readonly Candidate[]>([]);
 export const failure = signal<ApiProblem | null>(null);
 export const busy = signal(false);
+/** The incident that has last got a further alarm while somebody holds it. */
+export const grown = signal<IncidentSummary | null>(null);
 
 const RANK = { high: 0, medium: 1, low: 2 } as Record<string, number>;
 
@@ -36,6 +38,8 @@ export function patch(incident: IncidentSummary): void {
   const known = incidents.value.get(incident.id);
   if (known && known.version > incident.version) return;
   incidents.value = new Map(incidents.value).set(incident.id, incident);
+  const more = known !== undefined && incident.alarm_count > known.alarm_count;
+  if (more && incident.class === "life" && incident.state !== "new") grown.value = incident;
   if (incident.id === selectedId.value) void loadDetail(incident.id);
 }
 

@@ -24,6 +24,11 @@ export async function startShift(): Promise<void> {
   playBurst(context, "low");
 }
 
+/** One burst, for what nobody has to be called to but somebody must hear. */
+export function soundOnce(priority: SoundPriority): void {
+  if (context?.state === "running") playBurst(context, priority);
+}
+
 export function endShift(): void {
   if (context) context.onstatechange = null;
   void context?.suspend();

@@ -1,0 +1,117 @@
+"""Fusion and notices in a gateway as it is wired: from a device's message to the event on flash."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from edge.detectors.unusual import ROW_S
+from protocols.faults import Fault
+from protocols.wire import AlarmKind, AlarmState, Priority
+from tests.support.wired import WiredHome, wired_home
+
+_FAMILY = {"modem": {"port": "/dev/ttyUSB0"}, "phones": ["13800138000"], "after_s": 5}
+
+
+async def test_an_unusual_number_becomes_a_notice_over_a_restart(tmp_path: Path) -> None:
+    """A plug without a rule, watched for a week with a restart in every phase: one notice and its end, and neither the
+    resident nor the family hears of it.
+    """
+    rng, rows = random.Random(3), round(86_400 / ROW_S)
+    devices = [{"id": "plug", "role": "switch", "room": "kitchen"}, {"id": "sos", "role": "sos"}]
+    wrong = range(5 * rows + 100, 5 * rows + 180)
+    with wired_home(tmp_path, devices=devices, unusual={"without_rule": True}, fallback=_FAMILY) as home:
+        for n in range(6 * rows + 100):
+            usual = 40 + 30 * (0.3 < n % rows / rows < 0.9) + rng.gauss(0, 2)
+            await home.says("plug", "power", round(400.0 if n in wrong else usual, 1))
+            await home.passes(ROW_S, ROW_S)
+            if n in (2 * rows, wrong.start + 40):
+                await home.restart()
+        await home.says("sos", "sos", True)
+        began, ended = home.alarms(AlarmKind.UNUSUAL)
+        assert (began.state, began.priority, began.device, began.room) == (
+            AlarmState.RAISED, Priority.LOW, "plug", "kitchen",
+        )  # fmt: skip
+        assert began.evidence[0].numbers["power"] == 400.0
+        assert began.evidence[0].detector == "unusual_power"
+        assert (ended.alarm_id, ended.state, ended.reason) == (began.alarm_id, AlarmState.CLEARED, began.reason)
+        rung = {case.alarm.kind for case in home.gateway.fallback.tellings.cases.values()}
+        assert rung == {AlarmKind.SOS}
+
+
+def _crying(home: WiredHome) -> list[tuple[str | None, AlarmState]]:
+    """Which devices are reported for crying; this home has no broker, which is a fault of its own."""
+    told = home.alarms(AlarmKind.TECHNICAL)
+    return [(event.device, event.state) for event in told if event.reason == Fault.SENSOR_CRIES_OFTEN]
+
+
+async def test_a_sensor_that_cries_often_is_reported_and_still_heard(tmp_path: Path) -> None:
+    """Four calls that the resident takes back within a day: a fault, which the fifth call does not wait for; a restart
+    between the calls forgets none of them.
+    """
+    devices = [{"id": "sos", "role": "sos"}, {"id": "wall", "role": "button"}]
+    with wired_home(tmp_path, devices=devices) as home:
+        await home.passes(40)
+        for n in range(4):
+            assert _crying(home) == []
+            await home.says("sos", "sos", True)
+            await home.says("sos", "sos", False)
+            await home.passes(10)
+            await home.says("wall", "button", "cancel")
+            await home.passes(3_600, 60)
+            if n == 1:
+                await home.restart()
+                await home.passes(40)
+        assert _crying(home) == [("sos", AlarmState.RAISED)]
+        await home.says("sos", "sos", True)
+        assert home.alarms(AlarmKind.SOS)[-1].state is AlarmState.RAISED
+
+
+@pytest.mark.parametrize(
+    ("awake", "risks", "priority"),
+    [(True, [], "medium"), (False, [], "low"), (True, ["dementia"], "high"), (False, ["dementia"], "medium")],
+)
+async def test_profile_and_confidence_set_the_priority(
+    tmp_path: Path, awake: bool, risks: list[str], priority: str
+) -> None:
+    """The outside door opens at night and nobody comes back. Where no sensor inside has spoken for hours, the home may
+    as well be deaf: a step lower; for a resident with dementia it is a step higher.
+    """
+    devices = [
+        {"id": "front-door", "role": "contact", "room": "entrance"},
+        {"id": "pir", "role": "motion", "room": "hall"},
+    ]
+    with wired_home(tmp_path, devices=devices, resident={"risks": risks}) as home:
+        await home.says("pir", "motion", True)
+        await home.passes(13 * 3600, 250)
+        if awake:
+            await home.says("pir", "motion", False)
+        await home.says("front-door", "contact_open", True)
+        await home.says("front-door", "contact_open", False)
+        await home.passes(700, 50)
+        event = home.alarms(AlarmKind.WANDERING)[0]
+        assert (event.priority, event.reason) == (priority, "left_at_night")
+        assert event.evidence[0].numbers["confidence"] == (0.7 if awake else 0.4)
+
+
+async def test_a_second_fall_is_an_alarm_of_its_own(tmp_path: Path) -> None:
+    """Down before a radar, up again unseen by the call centre, and down once more twenty minutes later by the watch."""
+    devices = [{"id": "radar", "role": "presence", "room": "bathroom"}, {"id": "watch", "role": "wearable"}]
+    with wired_home(tmp_path, devices=devices) as home:
+        await home.says("radar", "fall_detected", True)
+        await home.passes(60)
+        await home.says("watch", "fall_detected", True)
+        await home.passes(1_200, 20)
+        await home.says("watch", "fall_detected", False)
+        await home.passes(40)
+        await home.says("watch", "fall_detected", True)
+        await home.passes(60)
+        falls = home.alarms(AlarmKind.FALL)
+        by_alarm = {event.alarm_id: event for event in falls}
+        assert len(by_alarm) == 2
+        first, second = by_alarm.values()
+        assert [e.device for e in first.evidence] == ["radar", "watch"]
+        assert (second.state, [e.device for e in second.evidence]) == (AlarmState.RAISED, ["watch"])
+        assert second.at - first.at > 1_200
