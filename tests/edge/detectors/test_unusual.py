@@ -18,6 +18,7 @@ from edge.detectors.unusual import (
     LEARNED_DAYS,
     MOST_SERIES,
     ROW_S,
+    TOLD,
     UnusualDetector,
     Watched,
     has_no_rule,
@@ -72,7 +73,7 @@ def test_an_unusual_stretch_is_one_notice() -> None:
     assert evidence.detector == "unusual_power"
     assert evidence.numbers["power"] == 400.0
     assert 40 <= evidence.numbers["usual"] <= 75
-    assert told.confidence == evidence.numbers["score"] >= 0.5
+    assert told.confidence == evidence.numbers["score"] >= TOLD
     assert 0 <= told.at - (START + (5 * A_DAY + 100) * ROW_S) <= 3600
     assert over.cleared
     assert over.at > told.at

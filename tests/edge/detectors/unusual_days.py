@@ -23,8 +23,10 @@ START = 1_795_017_600.0
 """Midnight of the simulated home's clock."""
 DAY = 86_400.0
 A_DAY = round(DAY / ROW_S)
-HOMES, USUAL_DAYS, PLANTED_DAY = 4, 60, 21
-LIMITS = (0.45, 0.5, 0.55)
+USUAL_DAYS, PLANTED_DAY = 60, 21
+SEEDS = range(100, 106)
+"""Homes. The limit was chosen on the seeds 0 to 3."""
+LIMITS = (0.5, 0.52, 0.55)
 
 Day = Callable[[random.Random], Iterator[float]]
 """An endless series, a value for every row, from midnight on."""
@@ -155,19 +157,19 @@ def notices(name: str, rows: Iterator[float], told: float) -> list[float]:
 
 def _usual(told: float) -> dict[str, float]:
     """Notices in 30 days in which nothing goes wrong, by series."""
-    found = {name: sum(len(notices(name, values(name, s, USUAL_DAYS), told)) for s in range(HOMES)) for name in METRIC}
-    return {name: round(n / HOMES / USUAL_DAYS * 30, 2) for name, n in found.items()}
+    found = {name: sum(len(notices(name, values(name, s, USUAL_DAYS), told)) for s in SEEDS) for name in METRIC}
+    return {name: round(n / len(SEEDS) / USUAL_DAYS * 30, 2) for name, n in found.items()}
 
 
 def _planted(wrong: Wrong, told: float) -> dict[str, Any]:
     """Told within a day, in how many homes, and how long after."""
     begin, delays = PLANTED_DAY * DAY + wrong.hour * 3600, []
-    for seed in range(HOMES):
+    for seed in SEEDS:
         ats = notices(wrong.series, values(wrong.series, seed, PLANTED_DAY + 3, wrong), told)
         late = [at - begin for at in ats if 0 <= at - begin <= DAY]
         delays += late[:1]
     return {
-        "told": f"{len(delays)} of {HOMES}",
+        "told": f"{len(delays)} of {len(SEEDS)}",
         "median_h": round(statistics.median(delays) / 3600, 1) if delays else None,
     }
 
