@@ -198,7 +198,7 @@ def _unusual() -> list[Moment]:
     """A value in each row for five days with a rhythm; on the fifth something runs that never did."""
     rng = random.Random(7)
     values = [10 + 5 * (n % 288 > 144) + rng.gauss(0, 0.5) for n in range(1_440)]
-    values[1_260:1_290] = [90.0] * 30
+    values[1_260:1_290] = [90.0 + 600.0 * (n % 2) for n in range(30)]
     return [(NOON + 300 * n, [Reading("pir-hall", "illuminance", NOON + 300 * n, v)]) for n, v in enumerate(values)]
 
 
