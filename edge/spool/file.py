@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from edge.spool import sums
 from edge.spool.errors import SpoolCorrupt, damaged, spool_error
-from edge.spool.schema import connect
+from edge.spool.schema import LOG_BYTES, connect
 from protocols.metrics import Value
 from protocols.wire import Lane, SeqRange, Shed
 
@@ -287,6 +288,12 @@ class SpoolFile:
         """Let the log be written from its beginning again, so that the next change needs no new room on disk."""
         with self.reading():
             self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    def shorten_log(self) -> None:
+        """Move a long log into the file; it begins anew with the next change."""
+        with self.reading():
+            if os.stat(f"{self.path}-wal").st_size > LOG_BYTES:
+                self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def sound(self) -> bool:
         """Whether SQLite finds the whole file consistent; reads all of it."""

@@ -29,11 +29,10 @@ class Wreck:
     def messages(self, lane: str) -> Iterator[tuple[int, bytes]]:
         """Sequence and body of all readable messages of a lane, ascending; one with a wrong sum is not readable."""
         found = self._try("SELECT last FROM sequences WHERE lane = ?", (lane,))
-        last = _GUESSED_LAST if found is None else found[0][0] if found else 0
-        highest = self._try("SELECT max(seq) FROM messages WHERE lane = ?", (lane,))
-        last = max(last, (highest[0][0] or 0) if highest else 0)
+        last = 0 if found == [] else _whole(found, _GUESSED_LAST)
+        last = max(last, _whole(self._try("SELECT max(seq) FROM messages WHERE lane = ?", (lane,)), 0))
         statement = f"SELECT seq, body, {self._sum('messages')} FROM messages WHERE lane = ? AND seq BETWEEN ? AND ?"
-        for seq, body, found_sum in self._halves(f"{statement} ORDER BY seq", (lane,), 1, max(1, int(last))):
+        for seq, body, found_sum in self._halves(f"{statement} ORDER BY seq", (lane,), 1, max(1, last)):
             if isinstance(body, bytes) and found_sum in (None, sums.of_body(lane, seq, body)):
                 yield seq, body
             else:
@@ -102,6 +101,12 @@ class Wreck:
             middle = (low + high) // 2
             yield from self._range(statement, head, low, middle)
             yield from self._range(statement, head, middle + 1, high)
+
+
+def _whole(rows: list[tuple[Any, ...]] | None, otherwise: int) -> int:
+    """The whole number that a query found; damage may have made it anything else, or unreadable."""
+    value = rows[0][0] if rows else None
+    return value if isinstance(value, int) else otherwise
 
 
 def open_wreck(path: Path) -> Wreck | None:

@@ -11,6 +11,11 @@ from edge.spool.errors import SpoolError, damaged, spool_error
 _CACHE_KB = 512
 """SQLite would keep 2 MB of pages. The gateway reads little of what it writes, and memory is short."""
 
+LOG_BYTES = 4_000_000
+"""How long the write-ahead log may grow before it is moved into the file (SpoolFile.shorten_log); a longer one is cut
+to this when it begins anew. Up to here it is written in place, which costs the card no news of its length.
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -52,6 +57,9 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
+        # SQLite would move the log as part of whichever transaction makes it long, an alarm's too.
+        db.execute("PRAGMA wal_autocheckpoint=0")
+        db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(STEPS) and _tables(db) == _tables_of(len(STEPS)):
             raise damaged(path, "the version of the tables")

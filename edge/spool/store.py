@@ -113,6 +113,7 @@ class Spool:
             raise
         if self._file.size > self._limit:
             self._make_room(self._file.size - self._limit)
+        self._shorten_log()
         return added
 
     def body(self, lane: Lane, seq: int) -> bytes | None:
@@ -185,6 +186,7 @@ class Spool:
         """
         self._reserve.restore()
         self.forget_settled()
+        self._shorten_log()
         if now is None:
             return
         for lane in (Lane.BACKLOG, Lane.LIVE):
@@ -197,6 +199,13 @@ class Spool:
                     gone.append(one)
             if old:
                 self._do(partial(SpoolFile.replace, lane=lane, bodies=old, gone=gone))
+
+    def _shorten_log(self) -> None:
+        """After telemetry and with the housekeeping, never with an alarm, which would wait for it. What goes wrong here
+        has cost nothing yet, and the next call finds it.
+        """
+        with suppress(SpoolError, OSError):
+            self._file.shorten_log()
 
     def _do(self, work: Callable[[SpoolFile], T]) -> T:
         """Work on the file; if it turns out corrupt, on its successor."""

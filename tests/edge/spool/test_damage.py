@@ -190,6 +190,24 @@ def test_a_flipped_bit_in_a_value_is_never_sent(path: Path) -> None:
     spool.close()
 
 
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        ("UPDATE sequences SET last = 'many' WHERE lane = 'alarm'", 20),
+        ("UPDATE messages SET seq = 'third' WHERE lane = 'alarm' AND seq = 3", 19),
+    ],
+)
+def test_a_number_that_became_a_text_is_damage(path: Path, statement: str, left: int) -> None:
+    """One flipped bit in the types of a row does that too; everything else moves over."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+    spool = Spool(path, 10_000_000)
+    assert (len(_alarms(spool)), spool.renewed) == (left, 1)
+    assert len(spool.after(Lane.BACKLOG, 0, 1_000)) == 60
+    _check_places(spool)
+    spool.close()
+
+
 def test_a_sum_that_became_the_base_is_damage(tmp_path: Path) -> None:
     """One flipped bit in the types of a row does that; the row would pass for one of before there were sums."""
     path = tmp_path / "spool.db"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from edge.spool.schema import LOG_BYTES
 from edge.spool.store import MAX_AGE_S, Spool
 from protocols.senml import resolve
 from protocols.wire import Lane, Shed, decode_telemetry
@@ -80,6 +82,24 @@ def _readings(spool: Spool, lane: Lane) -> list[tuple[float, float]]:
         batch = decode_telemetry(spool.body(lane, seq) or b"")
         found += [(r.at, r.value) for r in resolve(batch.records, T)]
     return found  # type: ignore[return-value]
+
+
+def test_no_alarm_waits_until_the_log_is_moved_into_the_file(tmp_path: Path) -> None:
+    """However long alarms make the log, it is the next batch, or the housekeeping, that moves it; then it is short."""
+    path = tmp_path / "spool.db"
+    log = path.with_name("spool.db-wal")
+    spool = Spool(path, 100_000_000)
+    moves: tuple[Callable[[], None], ...] = (lambda: _fill(spool, Lane.LIVE, 1), lambda: spool.keep_house(None))
+    for move in moves:
+        before = path.stat().st_size
+        while log.stat().st_size < LOG_BYTES + 1_000_000:
+            spool.append_alarm(lambda _, seq: b"x" * 300_000, "a", None)
+            assert path.stat().st_size == before
+        move()
+        assert path.stat().st_size > before + 4_000_000
+        spool.append_alarm(lambda _, seq: b"x", "a", None)
+        assert log.stat().st_size <= LOG_BYTES
+    spool.close()
 
 
 def test_old_backlog_is_thinned_first(tmp_path: Path) -> None:
