@@ -11,9 +11,17 @@ from dataclasses import dataclass, field
 CTRL_Z = "\x1a"
 ESCAPE = b"\x1b"
 PROMPT = "> "
+REFERENCE = "+CMGS:"
+"""Begins the answer to a text that the network has taken."""
 _LONGEST_LINE = 2_048
-_ERRORS = ("+CMS ERROR:", "+CME ERROR:")
+TEXT_REFUSED = ("+CMS ERROR:",)
+"""Only a text is refused so, where nothing else of messages is asked."""
+REFUSED = (*TEXT_REFUSED, "+CME ERROR:", "ERROR")
 _HOME, _ROAMING = 1, 5
+_NETWORK_TIMEOUT = "+CMSERROR:332"
+"""27.005, 3.2.5: the network has not answered in time. It may have taken the text all the same."""
+LATEST_ANSWER_S = 180.0
+"""An answer to a text that has not come by then does not come: makers name up to three minutes."""
 
 
 @dataclass(slots=True)
@@ -34,14 +42,56 @@ class Reader:
         return [line for line in lines if line]
 
 
+@dataclass(slots=True)
+class Owed:
+    """Answers that the modem still owes to texts whose time was over before it answered.
+
+    Theory of operation. An answer names no text. Modems answer one command after another, and most say nothing at all
+    while a text is under way; but an answer that was given up may come at any moment: while the modem is asked how it
+    is, before it asks for the next text, or after that text was handed over. So the first answers belong to the oldest
+    texts, and only what is over belongs to the newest. `since` are the moments (monotonic seconds) at which those texts
+    were handed over; after LATEST_ANSWER_S nothing is expected any more.
+    """
+
+    since: list[float] = field(default_factory=list)
+    _ok_follows: bool = False
+
+    def given_up(self, handed_over: float) -> None:
+        """One more text was not answered in time."""
+        self.since.append(handed_over)
+
+    def forget_old(self, now: float) -> None:
+        """What is not expected any more."""
+        self.since = [at for at in self.since if now - at < LATEST_ANSWER_S]
+
+    def settled(self) -> None:
+        """Nothing of an earlier answer is still to be read."""
+        self._ok_follows = False
+
+    def answered(self) -> None:
+        """A text was answered with its reference: `OK` follows, and means nothing more."""
+        self._ok_follows = True
+
+    def takes(self, line: str, refusals: tuple[str, ...] = ()) -> bool:
+        """Whether a line belongs to an earlier text: its reference, the `OK` after it, or one of `refusals`."""
+        if line == "OK" and self._ok_follows:
+            self._ok_follows = False
+            return True
+        if line.startswith(REFERENCE) or (self.since and line.startswith(refusals)):
+            self._ok_follows = line.startswith(REFERENCE)
+            del self.since[:1]
+            return True
+        return False
+
+
 def is_final(line: str) -> bool:
     """Whether the line ends a command."""
-    return line in ("OK", "ERROR") or line.startswith(_ERRORS)
+    return line == "OK" or line.startswith(REFUSED)
 
 
-def failure(line: str) -> str | None:
-    """What a final result complains of; None for OK."""
-    return None if line == "OK" else line
+def nobody_knows(line: str) -> bool:
+    """Whether a final result leaves open what became of a text: `OK` without a reference, or the network's silence."""
+    return line == "OK" or line.replace(" ", "") == _NETWORK_TIMEOUT
 
 
 def ucs2(text: str) -> str:

@@ -1,8 +1,8 @@
 """SMS by a serial modem in text mode and UCS-2; it works in its own thread, so that nothing else waits for it.
 
 Every use begins with a fresh look: does it answer, is the SIM open, is there a network. A text is given to it only
-then. Once the text has been ended (Ctrl-Z) nothing but `+CMGS` and `OK` means sent; without an answer in time nobody
-knows, and it is not sent again.
+then. Once the text has been ended (Ctrl-Z) nothing but its own `+CMGS` means sent; without an answer in time nobody
+knows, and it is not sent again. What comes later is read and never taken for the answer of the next text (`at.Owed`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _READ_S = 0.1
 _ANSWER_S = 5.0
 _SYNC_TRIES = 4
 _SYNC_S = 1.0
+_OWN_ANSWER_S = 10.0
+"""Once an earlier text has been answered: how much longer the newest one's own answer is waited for. Without it nobody
+knows which of the two was answered, and the next contact waits.
+"""
 _SETTINGS = ("AT+CMEE=1", "AT+CMGF=1", "AT+CSMP=17,71,0,8")
 """Errors by number; text mode; submit, valid for 6 hours, no protocol, data coding UCS-2."""
 
@@ -45,6 +49,7 @@ class ModemSms:
         self._serial: serial.Serial | None = None
         self._reader = at.Reader()
         self._lines: list[str] = []
+        self._owed = at.Owed()
         self._closing = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="modem")
 
@@ -76,7 +81,8 @@ class ModemSms:
             if self._command('AT+CSCS="UCS2"')[1] != "OK" and "UCS2" not in self._charset():
                 raise UnreadyError(Unready.REFUSED, f"{self._port}: the modem knows no UCS2")
         except UnreadyError:
-            self._drop()
+            if not self._owed.since:  # else it is busy with a text, and its answer must be heard
+                self._drop()
             raise
         except (serial.SerialException, OSError) as error:
             self._drop()
@@ -89,15 +95,23 @@ class ModemSms:
             )
 
     def _synchronise(self) -> None:
-        """End a text that may be open, and wait until the modem answers."""
-        assert self._serial is not None
-        self._serial.reset_input_buffer()
-        self._reader, self._lines = at.Reader(), []
-        self._serial.write(at.ESCAPE)
+        """End a text that may be open, and wait until the modem answers, and has answered everything."""
+        self._owed.forget_old(time.monotonic())
+        self._read_up()
+        self._write(at.ESCAPE)
         for _ in range(_SYNC_TRIES):
             if self._command("AT", _SYNC_S)[1] == "OK":
+                self._read_up()
                 return
         raise UnreadyError(Unready.NO_ANSWER, f"{self._port}: the modem does not answer to AT at {self._baud} baud")
+
+    def _read_up(self) -> None:
+        """Read what is there, until nothing more comes: it is over, but it may answer a text."""
+        until = time.monotonic() + _SYNC_S
+        while (line := self._next_line(min(until, time.monotonic() + _READ_S))) is not None:
+            self._owed.takes(line, at.TEXT_REFUSED)
+        self._owed.settled()
+        self._reader = at.Reader()
 
     def _check_sim(self) -> None:
         state = at.sim(*self._command("AT+CPIN?"))
@@ -121,49 +135,71 @@ class ModemSms:
             raise UnreadyError(Unready.REFUSED, f"{self._port}: {command}: {final or 'no answer'}")
 
     def _send(self, phone: str, text: str) -> TellOutcome:
-        handed_over = False
+        handed_over: float | None = None
         try:
             _, prompt = self._command(at.to(phone), prompt=True)
             if prompt != at.PROMPT:
                 log.warning("modem_refused", doing="CMGS", answer=prompt)
-                self._abandon()
+                self._write(at.ESCAPE)
                 return TellOutcome.FAILED
-            handed_over = True
-            lines, final = self._command(at.ucs2(text) + at.CTRL_Z, self._answer_s, end="")
+            handed_over = time.monotonic()
+            self._write((at.ucs2(text) + at.CTRL_Z).encode("ascii"))
+            answer = self._answer(handed_over + self._answer_s)
         except (serial.SerialException, OSError) as error:
             log.warning("modem_lost", port=self._port, error=str(error))
             self._drop()
-            return TellOutcome.UNKNOWN if handed_over else TellOutcome.FAILED
-        if any(line.startswith("+CMGS:") for line in lines):
-            return TellOutcome.SENT  # the network's reference; a lost OK after it changes nothing
-        if final == "" or final == "OK":
-            log.warning("modem_silent", port=self._port, waited_s=self._answer_s)
-            self._drop()
+            if handed_over is None:
+                return TellOutcome.FAILED
+            self._owed.given_up(handed_over)
             return TellOutcome.UNKNOWN
-        log.warning("modem_refused", doing="text", answer=final)
-        return TellOutcome.FAILED
+        if answer.startswith(at.REFERENCE):
+            return TellOutcome.SENT
+        if answer and not at.nobody_knows(answer):
+            log.warning("modem_refused", doing="text", answer=answer)
+            return TellOutcome.FAILED
+        log.warning("modem_silent", port=self._port, waited_s=time.monotonic() - handed_over, answer=answer)
+        if answer in ("", "OK"):
+            self._owed.given_up(handed_over)
+        return TellOutcome.UNKNOWN
 
-    def _abandon(self) -> None:
-        if self._serial is not None:
-            self._serial.write(at.ESCAPE)
+    def _answer(self, until: float) -> str:
+        """What becomes of the text just handed over: its reference or a final result; "" if none came in time."""
+        while (line := self._next_line(until)) is not None:
+            if (self._owed.since or line == "OK") and self._owed.takes(line, at.REFUSED):
+                log.warning("modem_late", port=self._port, answer=line)
+                until = min(until, time.monotonic() + _OWN_ANSWER_S)
+            elif line.startswith(at.REFERENCE):
+                self._owed.answered()
+                return line
+            elif at.is_final(line):
+                return line
+        return ""
 
-    def _command(
-        self, command: str, within_s: float = _ANSWER_S, *, end: str = "\r", prompt: bool = False
-    ) -> tuple[list[str], str]:
+    def _command(self, command: str, within_s: float = _ANSWER_S, *, prompt: bool = False) -> tuple[list[str], str]:
         """Send one command; the lines it was answered with and the final one, `""` if none came in time."""
-        assert self._serial is not None
-        self._serial.write((command + end).encode("ascii"))
+        self._write(f"{command}\r".encode("ascii"))
         until = time.monotonic() + within_s
         lines: list[str] = []
-        while time.monotonic() < until and not self._closing.is_set():
-            if not self._lines:
-                self._lines = self._reader.feed(self._serial.read(max(1, self._serial.in_waiting)))
-            while self._lines:
-                line = self._lines.pop(0)
-                if at.is_final(line) or (prompt and line == at.PROMPT):
-                    return lines, line
-                lines.append(line)
+        while (line := self._next_line(until)) is not None:
+            if self._owed.takes(line, at.TEXT_REFUSED if command == "AT" else ()):
+                continue
+            if at.is_final(line) or (prompt and line == at.PROMPT):
+                return lines, line
+            lines.append(line)
         return lines, ""
+
+    def _next_line(self, until: float) -> str | None:
+        """The next thing the modem says; None if it says nothing until then, or we close."""
+        assert self._serial is not None
+        while not self._lines:
+            if time.monotonic() >= until or self._closing.is_set():
+                return None
+            self._lines = self._reader.feed(self._serial.read(max(1, self._serial.in_waiting)))
+        return self._lines.pop(0)
+
+    def _write(self, data: bytes) -> None:
+        assert self._serial is not None
+        self._serial.write(data)
 
     def _drop(self) -> None:
         if self._serial is not None:

@@ -15,7 +15,8 @@ from typing import Self
 @dataclass
 class PtyModem:
     """`sent` are the texts it took, as (phone, text). `final` are the answers to the next texts, in order, each after
-    `delay_s`; None is silence. While `urc` is set it says that before every answer.
+    its delay of `delays`, or `delay_s`; None is silence. While `urc` is set it says that before every answer;
+    `unasked` it says once, before it answers the next command of that name, or as it takes the next "text".
     """
 
     echo: bool = True
@@ -26,6 +27,8 @@ class PtyModem:
     bytewise: bool = False
     urc: str = ""
     delay_s: float = 0.0
+    delays: list[float] = field(default_factory=list)
+    unasked: dict[str, str] = field(default_factory=dict)
     final: list[str | None] = field(default_factory=list)
     sent: list[tuple[str, str]] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -79,6 +82,7 @@ class PtyModem:
             self.commands.append(line)
             if self.urc:
                 self.say(f"\r\n{self.urc}\r\n")
+            self.say(self.unasked.pop(line.partition("=")[0], ""))
             self.say(self._answer(line))
 
     def _answer(self, line: str) -> str:
@@ -106,7 +110,8 @@ class PtyModem:
     def _text(self, to: str, text: str) -> None:
         final = self.final.pop(0) if self.final else f"+CMGS: {len(self.sent) + 1}"
         self.on_text()
-        time.sleep(self.delay_s)
+        self.say(self.unasked.pop("text", ""))
+        time.sleep(self.delays.pop(0) if self.delays else self.delay_s)
         if final is not None and final.startswith("+CMGS"):
             self.sent.append((to, self._decode(text)))
             self.say(f"\r\n{final}\r\n\r\nOK\r\n")
