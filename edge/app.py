@@ -13,7 +13,7 @@ import structlog
 from edge import health, metrics
 from edge.alarms import Alarm
 from edge.messages import restored_alarm
-from edge.tasks import end_all, in_thread
+from edge.tasks import end_all, in_thread, to_its_end
 from edge.watchdog import PartStoppedError, Systemd, watch
 from edge.wiring import LIMITS_S, Gateway, beating
 
@@ -141,7 +141,8 @@ async def remembering(gateway: Gateway) -> None:
 
 
 async def _remember(gateway: Gateway) -> None:
-    await in_thread(gateway.executor, gateway.memory.save, gateway.memory.take())
+    """Not on the spool's thread, where an alarm would wait behind a file of its own; one at a time."""
+    await to_its_end(asyncio.to_thread(gateway.memory.save, gateway.memory.take()))
 
 
 async def _every(interval_s: float, work: Callable[[], object]) -> None:
@@ -183,9 +184,8 @@ async def _metrics(gateway: Gateway) -> AsyncIterator[None]:
     if section.port == 0:
         yield
         return
-    loop = asyncio.get_running_loop()
-    stop = metrics.serve(section.host, section.port, metrics.Collector(loop, gateway.measured()))
+    server = await metrics.serve(section.host, section.port, gateway.measured())
     try:
         yield
     finally:
-        await loop.run_in_executor(None, stop)
+        server.close()

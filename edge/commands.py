@@ -60,16 +60,16 @@ class Commands:
         if command.expires_at < now.wall:
             return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.EXPIRED)
         if isinstance(command, Configure):
-            return self._configure(command)
+            return await self._configure(command)
         if not await in_thread(self._executor, self._spool.first_time, command.id, now.wall):
             return Reply(v=1, id=command.id, at=now.wall, status=ReplyStatus.DONE, detail="seen before")
         detail = await self._carry_out(command)
         return Reply(v=1, id=command.id, at=self._clock.now().wall, status=ReplyStatus.DONE, detail=detail)
 
-    def _configure(self, command: Configure) -> Reply | None:
+    async def _configure(self, command: Configure) -> Reply | None:
         try:
             if self._remote is not None:
-                return self._remote.apply(command)
+                return await self._remote.apply(command)
             detail = "this gateway takes no configuration"
         except OSError as error:
             detail = f"could not be kept: {error}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -146,3 +148,21 @@ async def test_the_power_goes_before_the_memory_is_kept(home: Home) -> None:
     await home.silence(gateway, 10)
     assert set(_falls(gateway)) == {AlarmState.PENDING}
     assert len(gateway.alarms.open) == 1
+
+
+async def test_an_alarm_does_not_wait_for_the_memory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the file of the memories goes to a card that stalls, a call for help is on flash."""
+    gateway = home.start()
+    stalled, goes_on = threading.Event(), threading.Event()
+
+    def slow(_handle: int) -> None:
+        stalled.set()
+        goes_on.wait(20)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    async with _remembers(gateway) as saved:
+        gateway.pipeline.detected.set()
+        assert await asyncio.to_thread(stalled.wait, 20)
+        await gateway.pipeline.apply(gateway.alarms.press("help", gateway.clock.now()))
+        assert (len(gateway.spool.after(Lane.ALARM, 0, 10)), saved()) == (1, False)
+        goes_on.set()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,9 @@ modem = { port = "/dev/ttyUSB0" }
 """
 
 
-def _remote(folder: Path) -> RemoteConfig:
+def _remote(folder: Path, reload: Callable[[], None] = lambda: None, kept: str = "remote.json") -> RemoteConfig:
     (folder / "gateway.toml").write_text(_LOCAL)
-    return RemoteConfig(folder / "gateway.toml", folder / "remote.json", SystemClock(), lambda: None)
+    return RemoteConfig(folder / "gateway.toml", folder / kept, SystemClock(), reload)
 
 
 def _command(version: int, settings: dict[str, Any]) -> Configure:
@@ -56,12 +60,12 @@ async def test_contacts_from_the_cloud(tmp_path: Path) -> None:
     """
     remote = _remote(tmp_path)
     good = [{"name": "女儿", "phone": "13800000001"}, {"name": "Li", "phone": "13800000002", "after_s": 60}]
-    wrong = remote.apply(_command(1, {"fallback": {"contacts": [*good, {"name": "x", "phone": "abc"}]}}))
+    wrong = await remote.apply(_command(1, {"fallback": {"contacts": [*good, {"name": "x", "phone": "abc"}]}}))
     assert wrong is not None
     assert (wrong.status, "fallback.contacts.2.phone" in wrong.detail) == (ReplyStatus.REFUSED, True)
     assert remote.version() is None
     assert remote.present().fallback.people() == (Contact("…0001", "10000000001"),)
-    assert remote.apply(_command(2, {"fallback": {"phones": [], "contacts": good}})) is None
+    assert await remote.apply(_command(2, {"fallback": {"phones": [], "contacts": good}})) is None
     remote.restarted()
     told: list[Reply] = []
 
@@ -80,6 +84,52 @@ async def test_contacts_from_the_cloud(tmp_path: Path) -> None:
     present = remote.present().fallback
     assert [c.name for c in present.people()] == ["女儿", "Li"]
     assert present.modem is not None
+
+
+async def test_a_card_that_stalls_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a trial goes to a slow card everything else runs; a stop in the middle leaves memory and file the same, and
+    the reload that belongs to it is asked for.
+    """
+    stalled, goes_on, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(handle: int) -> None:
+        stalled.set()
+        assert goes_on.wait(20)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    reloads: list[int] = []
+    remote = _remote(tmp_path, lambda: reloads.append(1))
+    applying = asyncio.create_task(remote.apply(_command(1, {"telemetry": {"batch_interval_s": 2}})))
+    assert await asyncio.to_thread(stalled.wait, 20)
+    assert remote.version() is None
+    applying.cancel()
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+    assert (remote.version(), _remote(tmp_path).version(), reloads) == (1, 1, [1])
+
+
+async def test_a_full_disk_undoes_no_decision(tmp_path: Path) -> None:
+    """What cannot be written is in force all the same, ends no part of the gateway, and is kept when there is room."""
+    (tmp_path / "data").mkdir()
+    remote = _remote(tmp_path, kept="data/remote.json")
+    assert await remote.apply(_command(1, {"telemetry": {"batch_interval_s": 2}})) is None
+    (tmp_path / "data").rename(tmp_path / "away")
+    with pytest.raises(OSError, match="data"):
+        await _remote(tmp_path, kept="data/other.json").apply(_command(1, {}))
+    remote.restarted()
+
+    async def answer(_reply: Reply) -> None:
+        """The cloud hears it."""
+
+    await remote.reached(answer)
+    await remote.tick()
+    assert remote.describe()["trying_since"] is None
+    (tmp_path / "away").rename(tmp_path / "data")
+    assert _remote(tmp_path, kept="data/remote.json").state.trial is not None
+    await remote.tick()
+    assert _remote(tmp_path, kept="data/remote.json").state == remote.state
 
 
 def test_outcomes_are_told_without_being_asked_again(tmp_path: Path) -> None:
