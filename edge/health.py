@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ log = structlog.get_logger()
 SOCKET_NAME = "status.sock"
 
 
+@cache
 def version() -> str:
-    """The installed version of Anju."""
+    """The installed version of Anju; the package's files are read once."""
     return metadata.version("anju")
 
 

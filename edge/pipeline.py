@@ -23,7 +23,7 @@ from edge.readings import Reading, SignalFrame
 from edge.sources.base import Message
 from edge.sources.dispatch import Sources
 from edge.spool.store import Drained, Spool, SpooledReading, SpoolError
-from edge.stopwatch import Stopwatch
+from edge.stopwatch import Errand, Stopwatch
 from edge.supervision.supervisor import Supervisor
 from edge.tasks import in_thread, to_its_end
 from protocols.errors import ProtocolError
@@ -189,15 +189,15 @@ class Pipeline:
     async def _store(self, effect: Changed) -> None:
         alarm = effect.alarm
         state, sent = self._clock.state(), self._clock.now().wall
-        began = self._clock.now().mono
-        try:
-            seq, _ = await in_thread(
-                self._executor,
-                self._spool.append_alarm,
-                lambda epoch, seq: alarm_event(alarm, epoch, seq, state, sent),
-                alarm.alarm_id,
-                stored_alarm(alarm),
+        errand = Errand()
+
+        def append() -> tuple[int, bytes]:
+            return self._spool.append_alarm(
+                lambda epoch, seq: alarm_event(alarm, epoch, seq, state, sent), alarm.alarm_id, stored_alarm(alarm)
             )
+
+        try:
+            seq, _ = await in_thread(self._executor, errand.run, append)
         except SpoolError as error:
             self.rejected["spool_error", "alarm"] += 1
             log.critical(
@@ -205,7 +205,7 @@ class Pipeline:
             )
             self._watch(alarm, None)
             return
-        self.alarm_store.took(self._clock.now().mono - began)
+        self.alarm_store.took(errand.seconds())
         self._watch(alarm, seq)
         self._wake()
         log.info(
@@ -214,9 +214,11 @@ class Pipeline:
             kind=alarm.kind,
             state=alarm.state,
             reason=alarm.reason,
+            device=alarm.device,
             at=alarm.at,
             changed_at=alarm.changed_at,
             seq=seq,
+            **errand.parts_ms(),
         )
 
     async def commit(self) -> bool:

@@ -55,6 +55,7 @@ def devices_toml() -> str:
     lines = [f'[[devices]]\nid = "{name}"\nrole = "{kind.role}"\nroom = "room_{name[-1]}"' for name, kind in ids()]
     lines += [f'[[devices]]\nid = "{name}"\nrole = "wearable"\nposition = "wrist"' for name in WEARABLES]
     lines.append('[[devices]]\nid = "oximeter-1"\nrole = "oximeter"')
+    lines.append('[[devices]]\nid = "button-1"\nrole = "button"')
     return "\n".join(lines)
 
 
@@ -71,8 +72,10 @@ class Home:
         self._wearables = {name: Wearable(body, name) for name, body in self._bodies.items()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._play, daemon=True)
-        self.frames: dict[str, list[float]] = {name: [] for name in WEARABLES}
-        self.flags: dict[tuple[str, bool], list[float]] = {}
+        self.frames: dict[str, list[tuple[float, float]]] = {name: [] for name in WEARABLES}
+        """When each frame was published, and the time of its first sample."""
+        self.flags: dict[str, list[tuple[float, bool]]] = {}
+        """What each detector of smoke has said, and when."""
         self._thread.start()
 
     def _play(self) -> None:
@@ -84,7 +87,7 @@ class Home:
             for i, (at, name, kind) in enumerate(due):
                 if at <= now:
                     due[i] = (at + kind.every_s, name, kind)
-                    self._send(self._told(name, kind, now))
+                    self._tell(name, kind, now)
             if vitals <= now:
                 vitals += 1
                 signs = {
@@ -95,16 +98,19 @@ class Home:
             if frames <= now:
                 for name, wearable in self._wearables.items():
                     message = wearable.frame(frames - FRAME_S, Activity.WALKING)
-                    self.frames[name].append(time.time())
+                    self.frames[name].append((time.time(), frames - FRAME_S))
                     self._send(message)
                 frames += FRAME_S
             time.sleep(0.005)
 
-    def _told(self, name: str, kind: Kind, now: float) -> Message:
-        if kind.unit:
-            return pack(name, now, **{kind.metric: (round(self._rng.uniform(18, 26), 1), kind.unit)})
-        never = kind.role in ("smoke", "flood", "gas")
-        return pack(name, now, **{kind.metric: not never and self._rng.random() < 0.5})
+    def _tell(self, name: str, kind: Kind, now: float) -> None:
+        if kind.role == "smoke":
+            self.flag(name, kind.metric, False)
+        elif kind.unit:
+            self._send(pack(name, now, **{kind.metric: (round(self._rng.uniform(18, 26), 1), kind.unit)}))
+        else:
+            never = kind.role in ("flood", "gas")
+            self._send(pack(name, now, **{kind.metric: not never and self._rng.random() < 0.5}))
 
     def _send(self, message: Message) -> None:
         self._client.publish(*message, qos=1)
@@ -117,9 +123,13 @@ class Home:
         """After a fall."""
         self._bodies[name].stand_up()
 
+    def cancel(self) -> None:
+        """The resident says that all is well: the next fall is an alarm of its own."""
+        self._send(pack("button-1", time.time(), button="cancel"))
+
     def flag(self, device: str, metric: str, value: bool) -> None:
         """One message of a contact that raises an alarm or ends it."""
-        self.flags.setdefault((device, value), []).append(time.time())
+        self.flags.setdefault(device, []).append((time.time(), value))
         self._send(pack(device, time.time(), **{metric: value}))
 
     def burst(self, seconds: float) -> int:

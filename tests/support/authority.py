@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloud.enrolment import authority as ca
+from edge.provisioning import credentials
 from tests.support.mosquitto import free_port, mosquitto_program, wait_for_port
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -22,6 +23,18 @@ def make_authority(folder: Path, now: float) -> ca.Authority:
     (tls / "broker.key").write_text(key)
     (tls / "broker.crt").write_text(certificate)
     return made
+
+
+def gateway_wiring(folder: Path, authority: ca.Authority, gateway: str, now: float) -> str:
+    """A key and a certificate of a gateway in `folder`/gateway, and the lines of [cloud_broker] that name them."""
+    made = credentials.new_key()
+    certificate = authority.issue(ca.read_request(made.request), gateway, 3, now, 30)
+    own = folder / "gateway"
+    own.mkdir()
+    files = {"ca_file": authority.pem.encode(), "cert_file": certificate.encode(), "key_file": made.pem}
+    for name, content in files.items():
+        (own / name).write_bytes(content)
+    return "".join(f'{name} = "{own / name}"\n' for name in files)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from tests.support.chain import wait_for
 from tests.support.mosquitto import mosquitto
 
 GATEWAY = "gw-1"
+UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "anju-gateway.service"
 _WIRING = """[gateway]
 id = "{gateway}"
 data_dir = "{data}"
@@ -45,8 +46,7 @@ port = {home}
 [cloud_broker]
 host = "127.0.0.1"
 port = {cloud}
-tls = false
-"""
+{tls}"""
 _CONFIG = """[telemetry]
 batch_interval_s = 1
 [clock]
@@ -64,9 +64,18 @@ room = "bedroom"
 """
 
 
-def wiring(data: Path, home: int, cloud: int, gateway: str = GATEWAY) -> str:
-    """The sections that every configuration of a test begins with: who it is, where its data is, both brokers."""
-    return _WIRING.format(gateway=gateway, data=data, home=home, cloud=cloud)
+def wiring(data: Path, home: int, cloud: int, gateway: str = GATEWAY, tls: str = "tls = false\n") -> str:
+    """The sections that every configuration of a test begins with: who it is, where its data is, both brokers; `tls`
+    are further lines of [cloud_broker].
+    """
+    return _WIRING.format(gateway=gateway, data=data, home=home, cloud=cloud, tls=tls)
+
+
+def as_shipped(compiled: Path) -> dict[str, str]:
+    """The environment of the systemd unit, with `compiled` as its cache of compiled modules."""
+    lines = [line.removeprefix("Environment=") for line in UNIT.read_text().splitlines() if "Environment=" in line]
+    shipped = dict(line.split("=", 1) for line in lines)
+    return shipped | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled)}
 
 
 class AnsweringCloud:
