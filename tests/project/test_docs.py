@@ -54,7 +54,7 @@ def test_links_resolve() -> None:
 
 def test_files_named_exist() -> None:
     """A path in a text is a path in the tree."""
-    found = {(n, m[0].rstrip("./")) for n, m in _each(rf"(?<![\w./-])(?:{_TREES})/[\w*][\w./*-]*+(?![{{<])")}
+    found = {(n, m[0].rstrip("./")) for n, m in _each(rf"(?<![\w./-])(?:{_TREES})/[\w*][\w./*@-]*+(?![{{<])")}
     assert len(found) > 30
     missing = [(n, p) for n, p in found if not any(ROOT.glob(p)) and not any(ROOT.glob(f"{p}.py"))]
     assert missing == []
