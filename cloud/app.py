@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud import metrics
 from cloud.api.app import build_app
+from cloud.api.fanout import Fanout
 from cloud.config import CloudConfig, ConfigError
 from cloud.context import Context
 from cloud.db.bell import Bell
@@ -82,7 +83,11 @@ async def run(config: CloudConfig, roles: Collection[str]) -> None:
             jobs += [dispatch.run(), rollup.run()]
             measures.append(rollup.gauges)
         if "api" in roles:
-            server = _serve(config, build_app(context, store, stopping), stopping)
+            fanout = Fanout(context)
+            parts["api"] = fanout.counts
+            jobs.append(fanout.run())
+            measures.append(fanout.gauges)
+            server = _serve(config, build_app(context, store, fanout), stopping)
 
         def measure() -> dict[str, float]:
             return {name: level for one in measures for name, level in one().items()}

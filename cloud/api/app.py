@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.api import enrolment, homes, hooks, incidents, pages, platform, problems, sessions, stream
+from cloud.api.fanout import Fanout
 from cloud.api.models import Health
 from cloud.api.sessions import Guessing, own_page_only
 from cloud.config import read_secret
@@ -40,8 +40,8 @@ Sign in by `POST /api/v1/sign-in`; the session is a cookie. Every request that c
 """
 
 
-def build_app(context: Context, store: TimeSeriesStore, stopping: asyncio.Event | None = None) -> FastAPI:
-    """The application; `stopping` ends the event streams."""
+def build_app(context: Context, store: TimeSeriesStore, fanout: Fanout | None = None) -> FastAPI:
+    """The application; `fanout`, which its maker runs, feeds the event streams."""
     app = FastAPI(
         title="Anju", version=version("anju"), description=_DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/api/v1/openapi.json",
@@ -49,7 +49,7 @@ def build_app(context: Context, store: TimeSeriesStore, stopping: asyncio.Event 
     app.state.context = context
     app.state.store = store
     app.state.guessing = Guessing()
-    app.state.stopping = stopping or asyncio.Event()
+    app.state.fanout = fanout or Fanout(context)
     secret = context.config.notify.inbound_secret_file
     app.state.inbound_key = secret_key(read_secret(secret)) if secret else None
     problems.install(app)

@@ -163,8 +163,17 @@ class Assignment(View):
     arrived_at: float | None
 
 
+class ToldByHome(View):
+    """Somebody whom the home told by itself while the cloud did not answer, and what is known of the message."""
+
+    who: str
+    channel: str
+    what: Literal["alarm", "stand_down"]
+    outcome: Literal["sent", "failed", "unknown"]
+
+
 class Event(View):
-    """One entry of the log."""
+    """One entry of the log; `told` only where the home told somebody."""
 
     position: int
     at: float
@@ -172,6 +181,7 @@ class Event(View):
     actor: str
     actor_name: str
     text: str
+    told: ToldByHome | None
 
 
 class Notification(View):

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloud.api.models import View
 from cloud.api.problems import RESPONSES, ApiError
 from cloud.api.sessions import InContext, Operator
+from cloud.context import Work
+from cloud.incidents.queries import actor_name, names_of
 from cloud.ingest import quarantine
 from cloud.ingest.replay import replay as replay_entries
 from cloud.supervision import unprotected
@@ -36,6 +38,7 @@ class HeldMessage(View):
     state: str
     settled_at: float | None
     settled_by: str | None
+    settled_by_name: str | None
     note: str | None
 
 
@@ -59,11 +62,18 @@ class Discard(Entries):
     note: Annotated[str, Field(min_length=1, max_length=500)]
 
 
+class Refusal(View):
+    """Why an entry cannot be taken: the reason's code, and the server's own words."""
+
+    reason: str
+    detail: str
+
+
 class Replayed(View):
     """What came of a replay: entries stored now, and why the others still cannot be taken."""
 
     replayed: list[int]
-    refused: dict[int, str]
+    refused: dict[int, Refusal]
 
 
 class Discarded(View):
@@ -104,7 +114,8 @@ async def list_quarantine(
 ) -> list[dict[str, Any]]:
     """Refused messages, newest first."""
     async with context.look() as look:
-        return await quarantine.held(look, state=state, gateway=gateway, reason=reason, limit=limit)
+        rows = await quarantine.held(look, state=state, gateway=gateway, reason=reason, limit=limit)
+        return await _with_names(look, rows)
 
 
 @router.get("/quarantine/{entry}", operation_id="showQuarantine", response_model=HeldPayload)
@@ -112,16 +123,24 @@ async def show_quarantine(entry: EntryId, _: Operator, context: InContext) -> di
     """One refused message with its bytes."""
     async with context.look() as look:
         row = await quarantine.show(look, entry)
-    if row is None:
-        raise ApiError(404, "not_found", f"there is no entry {entry}")
+        if row is None:
+            raise ApiError(404, "not_found", f"there is no entry {entry}")
+        (row,) = await _with_names(look, [row])
     return row | {"payload": bytes(row["payload"])[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")}
+
+
+async def _with_names(look: Work, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries with the names of those who settled them."""
+    names = await names_of(look, {row["settled_by"] for row in rows if row["settled_by"]})
+    return [row | {"settled_by_name": row["settled_by"] and actor_name(row["settled_by"], names)} for row in rows]
 
 
 @router.post("/quarantine/replay", operation_id="replayQuarantine")
 async def replay(body: Entries, actor: Operator, context: InContext, request: Request) -> Replayed:
     """Read and store held messages again, after a fix."""
     result = await replay_entries(context, request.app.state.store, body.ids, f"user:{actor.user_id}")
-    return Replayed(replayed=result.replayed, refused=result.refused)
+    refused = {id_: Refusal(reason=error.reason, detail=str(error)) for id_, error in result.refused.items()}
+    return Replayed(replayed=result.replayed, refused=refused)
 
 
 @router.post("/quarantine/discard", operation_id="discardQuarantine")

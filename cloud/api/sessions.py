@@ -7,19 +7,21 @@ import hashlib
 import secrets
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from cloud.api.models import Me, SignIn
 from cloud.api.problems import RESPONSES, ApiError
-from cloud.context import Context
+from cloud.context import Context, Work
 from cloud.db.schema import sessions, users
 from cloud.incidents.actions import Actor
 from cloud.registry.passwords import password_matches
 
 COOKIE = "anju_session"
+_OPERATORS = ("operator", "supervisor", "admin")
 _TRIES = 8
 _TRIES_IN_S = 60.0
 _MAX_WATCHED = 10_000
@@ -64,19 +66,15 @@ def own_page_only(request: Request) -> None:
         raise ApiError(403, "not_from_our_page", "the header X-Requested-With: anju is needed")
 
 
+def _open(now: float) -> tuple[ColumnElement[bool], ...]:
+    """Sessions that have not ended, of users who may sign in."""
+    return sessions.c.user_id == users.c.id, sessions.c.expires_at > now, users.c.disabled_at.is_(None)
+
+
 async def _user(request: Request, context: InContext) -> dict[str, Any]:
-    token = request.cookies.get(COOKIE, "")
-    if token:
+    if request.cookies.get(COOKIE):
         async with context.look() as work:
-            row = await work.one(
-                select(users)
-                .join(sessions, sessions.c.user_id == users.c.id)
-                .where(
-                    sessions.c.token_hash == _hash(token),
-                    sessions.c.expires_at > work.now,
-                    users.c.disabled_at.is_(None),
-                )
-            )
+            row = await work.one(select(users).where(sessions.c.token_hash == session_of(request), *_open(work.now)))
         if row is not None:
             return row
     raise ApiError(401, "not_signed_in", "sign in first")
@@ -86,12 +84,27 @@ SignedIn = Annotated[dict[str, Any], Depends(_user)]
 
 
 def _operator(user: SignedIn) -> Actor:
-    if user["role"] not in ("operator", "supervisor", "admin"):
+    if user["role"] not in _OPERATORS:
         raise ApiError(403, "wrong_role", f"the role {user['role']} does not permit this")
     return Actor(user["id"], user["name"])
 
 
 Operator = Annotated[Actor, Depends(_operator)]
+
+
+def session_of(request: Request) -> str:
+    """The hash by which the request's session is kept; of no cookie, one that no session has."""
+    return _hash(request.cookies.get(COOKIE, ""))
+
+
+async def operators_among(work: Work, token_hashes: Collection[str]) -> set[str]:
+    """Those of the sessions that are open and an operator's."""
+    rows = await work.all(
+        select(sessions.c.token_hash).where(
+            sessions.c.token_hash.in_(token_hashes), users.c.role.in_(_OPERATORS), *_open(work.now)
+        )
+    )
+    return {row["token_hash"] for row in rows}
 
 
 def _hash(token: str) -> str:
@@ -130,7 +143,7 @@ async def sign_in(body: SignIn, request: Request, response: Response, context: I
 async def sign_out(request: Request, response: Response, context: InContext) -> None:
     """End the session; without one this does nothing."""
     async with context.work() as work:
-        await work.run(delete(sessions).where(sessions.c.token_hash == _hash(request.cookies.get(COOKIE, ""))))
+        await work.run(delete(sessions).where(sessions.c.token_hash == session_of(request)))
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=context.config.api.secure_cookie)
 
 

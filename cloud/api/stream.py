@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from cloud.api.models import IncidentSummary
+from cloud.api.fanout import Fanout
+from cloud.api.listener import Listener
 from cloud.api.problems import RESPONSES
-from cloud.api.sessions import InContext, Operator
-from cloud.context import Context
-from cloud.incidents.events import EventFeed
-from cloud.incidents.queries import summaries_of
+from cloud.api.sessions import Operator, session_of
 
 router = APIRouter(tags=["stream"], responses={k: v for k, v in RESPONSES.items() if k in (401, 403)})
 
-PING_S = 5.0
-_MAX_RESUMED = 2_000
+
+def _fanout(request: Request) -> Fanout:
+    fanout: Fanout = request.app.state.fanout
+    return fanout
+
+
+Feed = Annotated[Fanout, Depends(_fanout)]
+
+
+async def _listening(request: Request, _: Operator, fanout: Feed) -> AsyncIterator[Listener]:
+    """A dependency, so that it ends with the request for certain: nobody closes the generator of a broken stream."""
+    async with fanout.listening(session_of(request)) as listener:
+        yield listener
 
 
 @router.get("/events", operation_id="events", response_class=EventSourceResponse)
 async def events(
-    request: Request,
-    _: Operator,
-    context: InContext,
+    fanout: Feed,
+    listener: Annotated[Listener, Depends(_listening)],
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Changes of incidents as server-sent events.
 
-    `incident` {position, kind, incident} for every event of the log, its id the position; `ping` {at} at once and
-    every 5 s; `reset` {} when what was missed is too much: read the list anew.
+    `incident` {position, kind, incident} for every event of the log, its id the position; `ping` {at} at once (with
+    the position as its id, if the request names none) and every 5 s; `reset` {} when what was missed is too much: read
+    the list anew. The stream ends with the session.
     """
-    feed = EventFeed(context)
-    stopping: asyncio.Event = request.app.state.stopping
-    latest = await feed.latest_position()
-    position = latest
-    if last_event_id is not None:
-        known = int(last_event_id) if last_event_id.isascii() and last_event_id.isdecimal() else -1
-        if latest - _MAX_RESUMED <= known <= latest and known >= 0:
-            position = known
-        else:
-            yield ServerSentEvent(event="reset", data={}, id=str(latest))
-    yield ServerSentEvent(event="ping", data={"at": context.now()})
-    last_ping = asyncio.get_running_loop().time()
-    async for found in feed.follow(position, 1.0):
-        if stopping.is_set():
-            return
-        for event in await _with_incidents(context, found):
+    if last_event_id is None:
+        yield fanout.sign_of_life(listener.joined_at)
+    else:
+        yield fanout.sign_of_life()
+        async for event in fanout.missed(listener, last_event_id):
             yield event
-        if asyncio.get_running_loop().time() - last_ping >= PING_S:
-            last_ping = asyncio.get_running_loop().time()
-            yield ServerSentEvent(event="ping", data={"at": context.now()})
-
-
-async def _with_incidents(context: Context, found: list[dict[str, Any]]) -> list[ServerSentEvent]:
-    """Each event with its incident as it is now."""
-    ids = {row["incident_id"] for row in found if row["incident_id"]}
-    if not ids:
-        return []
-    async with context.look() as work:
-        summaries = await summaries_of(work, ids)
-    result = []
-    for row in found:
-        summary = summaries.get(row["incident_id"])
-        if summary is not None:
-            incident = IncidentSummary(**summary).model_dump(mode="json", by_alias=True)
-            data = {"position": row["position"], "kind": row["kind"], "incident": incident}
-            result.append(ServerSentEvent(event="incident", data=data, id=str(row["position"])))
-    return result
+    while (waiting := await listener.next()) is not None:
+        yield waiting

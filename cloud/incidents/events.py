@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from sqlalchemy import func, select
@@ -45,20 +45,19 @@ class EventFeed:
                 select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
             )
 
-    async def follow(self, position: int, idle_s: float) -> AsyncIterator[list[dict[str, Any]]]:
+    async def follow(self, position: int, idle_s: float) -> AsyncGenerator[list[dict[str, Any]]]:
         """Batches of events as they come; an empty one whenever `idle_s` passed without any."""
         loop = asyncio.get_running_loop()
         quiet_until = loop.time() + idle_s
         while True:
             changed = asyncio.ensure_future(self._context.changes.wait())
-            found = await self.read_after(position)
-            if found:
+            try:
+                found = await self.read_after(position)
+                if not found and loop.time() < quiet_until:
+                    await changed
+                    continue
+            finally:
                 changed.cancel()
-                position = found[-1]["position"]
-            elif loop.time() < quiet_until:
-                await changed
-                continue
-            else:
-                changed.cancel()
+            position = found[-1]["position"] if found else position
             quiet_until = loop.time() + idle_s
             yield found

@@ -104,6 +104,7 @@ class AlarmIntake:
         known = {(row["data"]["text"], row["data"]["told_at"], row["data"]["alarm_id"]) for row in rows}
         for whom in event.told:
             data = {"who": whom.who, "channel": whom.channel, "told_at": whom.at, "outcome": whom.outcome}
+            data |= {"what": whom.what}
             over = f"{whom.what}, " if whom.what is not ToldWhat.ALARM else ""
             text = f"{whom.who} ({over}{whom.channel}: {whom.outcome})"
             if (text, whom.at, event.alarm_id) in known:

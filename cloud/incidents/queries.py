@@ -22,6 +22,7 @@ from cloud.db.schema import (
     users,
 )
 from cloud.incidents.states import State
+from protocols.wire import ToldWhat
 
 _LIST_LIMIT = 500
 
@@ -134,7 +135,7 @@ async def incident_detail(work: Work, incident_id: str) -> dict[str, Any] | None
     )
     tags = {event["actor"] for event in log} | {m["recipient"] for m in messages}
     tags |= {str(event["data"].get("to")) for event in log} | {f"user:{event['data'].get('from')}" for event in log}
-    names = await _names(work, tags)
+    names = await names_of(work, tags)
     own = await work.all(select(alarms).where(alarms.c.incident_id == incident_id).order_by(alarms.c.received_at))
     return summary | {
         "outcome_note": row["outcome_note"],
@@ -145,13 +146,19 @@ async def incident_detail(work: Work, incident_id: str) -> dict[str, Any] | None
         "alarms": own,
         "assignments": [job | {"responder": people[job["responder_id"]]} for job in jobs],
         "events": [
-            event | {"actor_name": actor_name(event["actor"], names), "text": _text(event, names)} for event in log
+            event
+            | {
+                "actor_name": actor_name(event["actor"], names),
+                "text": _text(event, names),
+                "told": _told_by_home(event),
+            }
+            for event in log
         ],
         "notifications": [m | {"recipient_name": actor_name(m["recipient"], names) or m["phone"]} for m in messages],
     }
 
 
-async def _names(work: Work, tags: Iterable[str]) -> dict[str, str]:
+async def names_of(work: Work, tags: Iterable[str]) -> dict[str, str]:
     """Names of the people among `tags` (KIND:ID)."""
     wanted: dict[str, set[str]] = {}
     for tag in tags:
@@ -172,9 +179,18 @@ def actor_name(actor: str, names: dict[str, str]) -> str:
     return names.get(actor, actor.partition(":")[2])
 
 
+def _told_by_home(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Whom the home told by itself, of an event that says so."""
+    if event["kind"] != "told_by_home":
+        return None
+    return {"what": ToldWhat.ALARM, **event["data"]}
+
+
 def _text(event: dict[str, Any], names: dict[str, str]) -> str:
     """What an event says beyond its kind, without a word of any language; of an alarm, its kind as a code."""
     data = event["data"]
+    if event["kind"] == "told_by_home":
+        return str(data["who"])
     if "told" in data:
         return "、".join(data["told"])
     if event["kind"] == "taken_over":

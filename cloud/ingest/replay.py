@@ -25,7 +25,7 @@ class Replay:
     """What came of it: replayed ids, and why the others still cannot be taken."""
 
     replayed: list[int] = field(default_factory=list)
-    refused: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, ProtocolError] = field(default_factory=dict)
 
 
 async def replay(context: Context, store: TimeSeriesStore, ids: Sequence[int], by: str) -> Replay:
@@ -46,7 +46,7 @@ async def replay(context: Context, store: TimeSeriesStore, ids: Sequence[int], b
                 )
             await _one(context, store, directory, row["topic"], payload)
         except ProtocolError as error:
-            result.refused[row["id"]] = str(error)
+            result.refused[row["id"]] = error
             continue
         result.replayed.append(row["id"])
         async with context.work() as work:

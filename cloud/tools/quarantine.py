@@ -56,8 +56,8 @@ async def replay(config: CloudConfig, options: argparse.Namespace) -> int:
         ids = await _chosen(context, options)
         result = await replay_entries(context, store, ids, f"cli:{getpass.getuser()}")
     print(f"{len(result.replayed)} replayed, {len(result.refused)} still refused")
-    for entry, words in list(result.refused.items())[:20]:
-        print(f"{entry:>8}  {words}")
+    for entry, error in list(result.refused.items())[:20]:
+        print(f"{entry:>8}  {error.reason}: {error}")
     return 1 if result.refused else 0
 
 

@@ -15,6 +15,7 @@ from cloud.dispatch.auditor import audit
 from cloud.incidents import actions
 from cloud.incidents.events import EventFeed
 from cloud.incidents.intake import AlarmIntake
+from cloud.incidents.queries import incident_detail
 from cloud.incidents.technical import clear_technical, open_technical
 from protocols.errors import ProtocolError
 from protocols.wire import AlarmKind, AlarmState, Evidence, Priority, TellOutcome, Told, ToldWhat
@@ -236,3 +237,17 @@ async def test_who_was_told_by_the_home_is_in_the_log_once(context: Context, clo
     await intake.accept(GATEWAY, msgspec.structs.replace(raised, seq=2, told=[*told, over]))
     log = [e["data"]["text"] for e in await rows_of(context, incident_events) if e["kind"] == "told_by_home"]
     assert log == ["…0001 (http_sms: sent)", "…0002 (http_sms: sent)", "…0001 (stand_down, modem_sms: unknown)"]
+    incident = (await the_incident(context))["id"]
+    async with context.look() as work:
+        detail = await incident_detail(work, incident)
+    assert detail is not None
+    shown = [
+        (e["text"], e["told"]["channel"], e["told"]["what"], e["told"]["outcome"])
+        for e in detail["events"]
+        if e["told"]
+    ]
+    assert shown == [
+        ("…0001", "http_sms", "alarm", "sent"),
+        ("…0002", "http_sms", "alarm", "sent"),
+        ("…0001", "modem_sms", "stand_down", "unknown"),
+    ]

@@ -16,17 +16,10 @@ from edge.detectors.news2 import Sign
 from edge.detectors.trend_limits import LIMITS, reason_of
 from protocols.errors import Reason
 from protocols.metrics import METRICS
-from protocols.wire import AlarmKind, Priority
+from protocols.wire import AlarmKind, Lane, Priority, TellOutcome, ToldWhat
+from tests.support.texts import WEB, texts_of
 
 ROOT = Path(__file__).resolve().parents[2]
-WEB = ROOT / "cloud" / "web" / "src"
-
-
-def _texts(lang: str) -> dict[str, str]:
-    source = (WEB / "i18n" / f"{lang}.ts").read_text(encoding="utf-8")
-    found = re.findall(r'^  "([\w.]+)": "(.*)",$', source, re.MULTILINE)
-    assert len(found) == len(dict(found)) == source.count('": "'), "a key is there twice, or not read"
-    return dict(found)
 
 
 def _trees(folder: str) -> Iterator[ast.AST]:
@@ -93,14 +86,39 @@ def _events() -> set[str]:
     return found
 
 
+def _channels() -> set[str]:
+    """Ways by which a home tells somebody without the cloud."""
+    found: set[str] = set()
+    for tree in _trees("edge/fallback"):
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="channel")], value=value):
+                    found |= _constants(value)
+    return found
+
+
+def _problems() -> set[str]:
+    """Codes of problems that the console's own requests can meet."""
+    found: set[str] = set()
+    for name in ("problems", "sessions", "incidents", "homes", "platform", "vitals"):
+        for node in ast.walk(ast.parse((ROOT / "cloud" / "api" / f"{name}.py").read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="ApiError" | "_answer"), args=[_, code, *_]):
+                    found |= _constants(code)
+    # told on the sign-in page; a foreign page's own fault; the server's words are all there is
+    return found - {"wrong_password", "not_from_our_page", "http_error"}
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_code_has_words(lang: str) -> None:
     """Measured values, reasons of alarms and refusals, evidence, log entries: none reaches a person as a code."""
-    texts = _texts(lang)
+    texts = texts_of(lang)
     reasons, numbers, events = _reasons(), _numbers(), _events()
     assert len(reasons) > 40, "the reasons are not found any more"
     assert len(numbers) > 30
     assert len(events) > 15
+    assert len(_channels()) > 1
+    assert len(_problems()) > 7
     wanted = {
         "metric": METRICS,
         "reason": reasons,
@@ -110,6 +128,10 @@ def test_every_code_has_words(lang: str) -> None:
         "priority": Priority,
         "state": State,
         "event": events,
+        "error": _problems(),
+        "lane": Lane,
+        "channel": _channels(),
+        "told": {*TellOutcome, *ToldWhat} - {ToldWhat.ALARM},
     }
     assert [
         f"{group}.{code}" for group, codes in wanted.items() for code in codes if f"{group}.{code}" not in texts
@@ -119,15 +141,16 @@ def test_every_code_has_words(lang: str) -> None:
 
 def test_no_text_is_left_over() -> None:
     """A key that nothing in the console asks for is dead."""
-    source = "".join(p.read_text(encoding="utf-8") for p in WEB.rglob("*.ts*") if p.name not in ("zh.ts", "en.ts"))
+    code = [p for p in WEB.rglob("*.ts*") if p.parent.name not in ("zh", "en")]
+    source = "".join(p.read_text(encoding="utf-8") for p in code)
     groups = {*re.findall(r'code\("(\w+)"', source), "sign", *re.findall(r"`(\w+)\.\$\{", source)}
-    assert [key for key in _texts("zh") if f'"{key}"' not in source and key.split(".")[0] not in groups] == []
+    assert [key for key in texts_of("zh") if f'"{key}"' not in source and key.split(".")[0] not in groups] == []
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_both_languages_take_the_same_values(lang: str) -> None:
     """What stands in braces is filled in by the page: it is the same in both, and Chinese is Chinese."""
-    own, other = _texts(lang), _texts("en" if lang == "zh" else "zh")
+    own, other = texts_of(lang), texts_of("en" if lang == "zh" else "zh")
     assert [k for k in own if {*re.findall(r"\{\w+\}", own[k])} != {*re.findall(r"\{\w+\}", other[k])}] == []
     if lang == "en":
         assert [k for k, text in own.items() if re.search(r"[一-鿿]", text) and k != "lang.other"] == []

@@ -1,9 +1,10 @@
 /** Decides between sign-in and console, and ties stream, sound and claim lease to the signed-in operator. */
 
-import { effect, signal } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { TopBar } from "./components/top-bar";
-import { act, detail, grown, reload, unclaimedLife } from "./data/incidents";
+import { act, detail, grown, unclaimedLife } from "./data/incidents";
+import { page } from "./data/page";
 import { me, restore } from "./data/session";
 import { closeStream, openStream } from "./data/stream";
 import { HomesPage } from "./pages/homes";
@@ -13,15 +14,7 @@ import { RespondersPage } from "./pages/responders";
 import { SignInPage } from "./pages/sign-in";
 import { type SoundPriority, PRIORITIES, soundOnce, toSound } from "./sound/shift";
 
-export type Page = "queue" | "homes" | "responders" | "platform";
-const PAGES: readonly Page[] = ["queue", "homes", "responders", "platform"];
 const RENEW_MS = 20_000;
-
-const readPage = (): Page => PAGES.find((p) => `#${p}` === location.hash) ?? "queue";
-export const page = signal<Page>(readPage());
-window.addEventListener("hashchange", () => {
-  page.value = readPage();
-});
 
 effect(() => {
   const urgent = unclaimedLife.value.map((i) => i.priority as SoundPriority);
@@ -37,7 +30,6 @@ export function App() {
   const user = me.value;
   useEffect(() => {
     if (!user) return;
-    void reload().catch(() => undefined);
     openStream();
     const renewal = window.setInterval(renewOwnClaim, RENEW_MS);
     return () => {
@@ -49,7 +41,7 @@ export function App() {
   if (user === null) return <SignInPage />;
   return (
     <>
-      <TopBar page={page.value} />
+      <TopBar />
       <main>
         {page.value === "queue" && <QueuePage />}
         {page.value === "homes" && <HomesPage />}

@@ -13,7 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, StorageState, ViewportSize, expect
 
 from cloud.config import load
 from cloud.context import Context
@@ -25,13 +25,11 @@ from firmware_sim.demo.system import DemoSystem, sign_in
 from firmware_sim.fleet.registry import fleet_registry
 from tests.support.chain import wait_for
 from tests.support.console import OUTPUT, WAIT_MS, fits
+from tests.support.texts import texts_of
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
 PHONE: ViewportSize = {"width": 390, "height": 844}
-TEXTS = Path(__file__).resolve().parents[3] / "cloud" / "web" / "src" / "i18n" / "zh.ts"
-KEY = re.compile(
-    "|".join(re.escape(key) for key in re.findall(r'^  "(\w+\.[\w.]+)":', TEXTS.read_text(), re.MULTILINE))
-)
+KEY = re.compile("|".join(re.escape(key) for key in texts_of("zh") if "." in key))
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff" * 3
 LONG_ADDRESS = "香蜜湖街道示范新村第二十八栋附属裙楼西侧单元一千二百零三号" * 4
 
@@ -201,4 +199,44 @@ def test_a_failed_request_is_no_empty_list(
         page.click(f"a[href='#{name}']")
         expect(page.locator("main").get_by_text(words).first).to_be_visible()
         expect(page.locator("main .empty:not(.pick)")).to_have_count(0)
+    context.close()
+
+
+def test_a_late_list_hides_nothing_newer(browser: Browser, system: DemoSystem, signed_in: StorageState) -> None:
+    """What the stream told while the list of incidents was on its way stays, though the list is older."""
+    context = _context(browser, signed_in, "zh")
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/api/v1/incidents?state=open", lambda route: held.append(route))
+    page.goto(system.console)
+    expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"))
+    late = held[0].fetch()
+    with closing(sign_in(system)) as api:
+        newest = next(i for i in late.json() if i["class"] == "life" and i["state"] == "new")
+        path = f"/api/v1/incidents/{newest['id']}"
+        claimed = api.post(f"{path}/claim", json={"version": newest["version"]})
+        assert claimed.status_code == 200
+        row = page.locator(f"[data-incident='{newest['id']}']")
+        expect(row).to_contain_text("处理中")
+        mark = newest | {"id": "only-in-this-list", "class": "technical", "cause": "test"}
+        held[0].fulfill(json=[*late.json(), mark])
+        expect(page.locator("[data-incident='only-in-this-list']")).to_be_visible()
+        expect(row).to_contain_text("处理中")
+        assert api.post(f"{path}/release", json={"version": claimed.json()["version"]}).status_code == 200
+    context.close()
+
+
+@pytest.mark.parametrize(("lang", "words"), [("zh", "正在载入…"), ("en", "Loading…")])
+def test_a_list_that_cannot_be_had_is_not_empty(
+    browser: Browser, system: DemoSystem, signed_in: StorageState, lang: str, words: str
+) -> None:
+    """The queue does not say that nothing is open before it knows, and asks again by itself."""
+    context = _context(browser, signed_in, lang)
+    page = context.new_page()
+    page.route("**/api/v1/incidents?state=open", lambda route: route.abort())
+    page.goto(system.console)
+    expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"))
+    expect(page.locator(".queue .empty")).to_have_text([words, words])
+    page.unroute("**/api/v1/incidents?state=open")
+    expect(page.get_by_test_id("incident-row").first).to_be_visible()
     context.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -109,6 +108,9 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
         "replay": {"zh": "重新入库（2）", "en": "Store again (2)"},
         "again": {"zh": "1 条已重新入库", "en": "1 stored again"},
         "still": {"zh": "1 条仍被拒收", "en": "1 still refused"},
+        "malformed": {"zh": "格式错误", "en": "malformed"},
+        "show": {"zh": "查看报文", "en": "Show message"},
+        "hide": {"zh": "收起报文", "en": "Hide message"},
         "discard": {"zh": "丢弃…", "en": "Discard…"},
         "sure": {"zh": "丢弃（2）", "en": "Discard (2)"},
         "empty": {"zh": "没有拒收的报文", "en": "No refused messages"},
@@ -125,16 +127,19 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     held = page.get_by_test_id("quarantine")
     held.get_by_role("searchbox").fill("gw-f000003" if lang == "zh" else "gw-f000004")
     expect(held.locator("tbody tr")).to_have_count(3)
-    held.get_by_role("button", name=re.compile("rubbish|malformed")).click()
+    rubbish = held.locator("tbody tr").filter(has_text=words["malformed"][lang])
+    expect(rubbish.locator("q")).to_have_text("telemetry: JSON is malformed")
+    rubbish.get_by_role("button", name=words["show"][lang]).click()
     expect(held.locator(".payload")).to_contain_text("rubbish <b>of")
     page.screenshot(path=OUTPUT / f"console-{lang}-platform.png")
     assert fits(page)
-    held.get_by_role("button", name=re.compile("malformed")).click()
+    rubbish.get_by_role("button", name=words["hide"][lang]).click()
     for place in (1, 2):
         held.locator("tbody tr").nth(place).get_by_role("checkbox").check()
     held.get_by_role("button", name=words["replay"][lang]).click()
     expect(held.get_by_role("status")).to_contain_text(words["again"][lang])
     expect(held.get_by_role("status")).to_contain_text(words["still"][lang])
+    expect(held.get_by_role("status").locator("q")).to_be_visible()
     expect(held.locator("tbody tr")).to_have_count(2)
     expect(held.locator("tbody tr").filter(has_text=words["reason"][lang])).to_have_count(1)
     held.get_by_label(words["all"][lang]).check()
@@ -145,6 +150,8 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     expect(held.get_by_text(words["empty"][lang])).to_be_visible()
     held.get_by_label(words["state"][lang]).select_option("discarded")
     expect(held.locator("tbody tr").filter(has_text="a test device")).to_have_count(2)
+    expect(held.locator("tbody tr").filter(has_text="值班员 演示")).to_have_count(2)
+    expect(held.get_by_text("user:")).to_have_count(0)
     page.screenshot(path=OUTPUT / f"console-{lang}-platform-settled.png")
     expect(page.get_by_test_id("unprotected").locator("li").first).to_be_visible()
     assert problems == []

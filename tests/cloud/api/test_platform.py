@@ -45,11 +45,16 @@ async def test_quarantine(
     ids = [row["id"] for row in listed]
     answer = (await operator.post("/api/v1/quarantine/replay", json={"ids": ids})).json()
     assert answer["replayed"] == [ids[1]]
-    assert "telemetry" in answer["refused"][str(ids[0])]
+    assert answer["refused"][str(ids[0])]["reason"] == "malformed"
+    assert "telemetry" in answer["refused"][str(ids[0])]["detail"]
     discarded = await operator.post("/api/v1/quarantine/discard", json={"ids": ids, "note": "a test"})
     assert discarded.json() == {"discarded": 1}
     assert (await operator.post("/api/v1/quarantine/discard", json={"ids": [], "note": "x"})).status_code == 422
     assert (await operator.get("/api/v1/quarantine")).json() == []
+    settled = (await operator.get("/api/v1/quarantine", params={"state": "all"})).json()
+    assert {(row["settled_by"], row["settled_by_name"]) for row in settled} == {("user:u-demo", "值班员 演示")}
+    shown = (await operator.get(f"/api/v1/quarantine/{ids[0]}")).json()
+    assert (shown["settled_by_name"], shown["note"]) == ("值班员 演示", "a test")
     operator.cookies.clear()
     assert (await operator.get("/api/v1/quarantine")).status_code == 401
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import HomeBroker
@@ -109,18 +110,29 @@ async def _until(flash: _Flash, step: str) -> None:
             pass
 
 
-async def test_ended_during_a_group_commit() -> None:
-    """The commit comes to its end, and its messages are acknowledged."""
+@pytest.mark.parametrize(
+    ("step", "by_then", "at_the_end"),
+    # the second message may come while the commit of the first runs
+    [("commit", [b"one", b"two"], [b"one", b"two"]), ("take", [], [b"one"])],
+)
+async def test_ended_in_the_middle_of(step: str, by_then: list[bytes], at_the_end: list[bytes]) -> None:
+    """A group commit comes to its end, a message is taken whole and committed; what was taken is acknowledged, and
+    what stood behind it is left to the next session.
+    """
     with mosquitto() as port:
         flash = _Flash()
-        flash.may_take.set()
+        gates = {"take": flash.may_take, "commit": flash.may_commit}
+        held = gates.pop(step)
+        for gate in gates.values():
+            gate.set()
         task = await _running(flash.link(port))
         await _send(port, b"one", b"two")
-        await _until(flash, "commit")
-        await _holds(lambda: len(flash.taken) == 2)  # the second may come while the commit of the first runs
-        await _end(task, flash.may_commit)
-        assert flash.taken == [b"one", b"two"]
-        assert await _next_session(port) == [b"marker"]
+        await _until(flash, step)
+        await _holds(lambda: flash.taken == by_then)
+        await _end(task, held)
+        assert flash.taken == at_the_end
+        rest = [message for message in (b"one", b"two") if message not in at_the_end]
+        assert await _next_session(port) == [*rest, b"marker"]
 
 
 async def test_a_busy_broker_has_read_the_acknowledgements_before_the_link_ends() -> None:
@@ -141,16 +153,3 @@ async def test_a_busy_broker_has_read_the_acknowledgements_before_the_link_ends(
         await asyncio.wait([task], timeout=10)
         assert task.cancelled()
         assert await _next_session(port) == [*(b"%d" % n for n in range(20, 30)), b"marker"]
-
-
-async def test_ended_while_a_message_is_taken() -> None:
-    """The message is taken whole, committed and acknowledged; one behind it is left to the next session."""
-    with mosquitto() as port:
-        flash = _Flash()
-        flash.may_commit.set()
-        task = await _running(flash.link(port))
-        await _send(port, b"one", b"two")
-        await _until(flash, "take")
-        await _end(task, flash.may_take)
-        assert flash.taken == [b"one"]
-        assert await _next_session(port) == [b"two", b"marker"]

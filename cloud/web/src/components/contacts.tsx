@@ -15,6 +15,7 @@ export function Contacts({ incident }: { incident: IncidentDetail }) {
           </li>
         ))}
       </ul>
+      {incident.contacts.length === 0 && <p class="empty">{t("incident.noContacts")}</p>}
       <h2>{t("incident.notifications")}</h2>
       <ul class="people" data-testid="notifications">
         {incident.notifications.map((n) => (

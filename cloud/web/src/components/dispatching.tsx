@@ -4,10 +4,13 @@ import { act, busy, candidates } from "../data/incidents";
 import type { Candidate, IncidentDetail } from "../data/types";
 import { clock, code, t } from "../i18n";
 
+const SHOWN = 6;
+
 export function Dispatching({ incident, mine }: { incident: IncidentDetail; mine: boolean }) {
   const sent = new Set(incident.assignments.filter((a) => a.state !== "declined").map((a) => a.responder.id));
   const open = incident.state !== "closed" && incident.class === "life";
   if (!open && incident.assignments.length === 0) return null;
+  const free = candidates.value?.filter((c) => !sent.has(c.responder.id)).slice(0, SHOWN);
   return (
     <section class="panel" data-testid="dispatching">
       {incident.assignments.length > 0 && <h2>{t("incident.assignments")}</h2>}
@@ -24,14 +27,11 @@ export function Dispatching({ incident, mine }: { incident: IncidentDetail; mine
         <>
           <h2>{t("incident.candidates")}</h2>
           <ul class="people">
-            {candidates.value
-              .filter((c) => !sent.has(c.responder.id))
-              .slice(0, 6)
-              .map((c) => (
-                <CandidateRow candidate={c} enabled={mine && c.eligible} key={c.responder.id} />
-              ))}
+            {free?.map((c) => (
+              <CandidateRow candidate={c} enabled={mine && c.eligible} key={c.responder.id} />
+            ))}
           </ul>
-          {candidates.value.length === 0 && <p class="empty">{t("incident.noCandidates")}</p>}
+          {!free?.length && <p class="empty">{t(free ? "incident.noCandidates" : "incident.loading")}</p>}
         </>
       )}
     </section>

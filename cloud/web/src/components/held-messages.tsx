@@ -1,5 +1,6 @@
 /** Quarantine: what was refused and why; read it, store it again after a fix, or discard it with a reason. */
 
+import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, post } from "../data/http";
 import type { Discarded, HeldMessage, HeldPayload, Replayed } from "../data/types";
@@ -16,7 +17,7 @@ export function HeldMessages() {
   const [entries, setEntries] = useState<readonly HeldMessage[] | null>(null);
   const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set());
   const [open, setOpen] = useState<number | null>(null);
-  const [said, setSaid] = useState("");
+  const [said, setSaid] = useState<ComponentChildren>("");
   const reload = useCallback(async () => {
     const query = new URLSearchParams({ state, limit: String(SHOWN) });
     if (gateway.trim()) query.set("gateway", gateway.trim());
@@ -32,7 +33,7 @@ export function HeldMessages() {
     const timer = window.setTimeout(() => void reload(), TYPING_PAUSE_MS);
     return () => window.clearTimeout(timer);
   }, [reload]);
-  const settled = async (words: string) => {
+  const settled = async (words: ComponentChildren) => {
     setSaid(words);
     setChosen(new Set());
     await reload();
@@ -100,7 +101,7 @@ export function HeldMessages() {
 
 interface SettleProps {
   readonly ids: number[];
-  readonly onDone: (words: string) => Promise<void>;
+  readonly onDone: (words: ComponentChildren) => Promise<void>;
 }
 
 /** Replay and discard of the chosen entries; discarding asks for a reason first. */
@@ -108,7 +109,7 @@ function Settle({ ids, onDone }: SettleProps) {
   const [asking, setAsking] = useState(false);
   const [note, setNote] = useState("");
   const [busy, setBusy] = useState(false);
-  const run = async (job: () => Promise<string>) => {
+  const run = async (job: () => Promise<ComponentChildren>) => {
     setBusy(true);
     try {
       await onDone(await job());
@@ -125,7 +126,13 @@ function Settle({ ids, onDone }: SettleProps) {
     const refused = Object.entries(done.refused);
     const first = refused[0];
     const words = t("quarantine.replayedNow", { n: done.replayed.length });
-    return first ? `${words} ${t("quarantine.stillRefused", { n: refused.length, why: `#${first[0]} ${first[1]}` })}` : words;
+    if (!first) return words;
+    const why = `#${first[0]} ${code("refused", first[1].reason)}`;
+    return (
+      <>
+        {words} {t("quarantine.stillRefused", { n: refused.length, why })} <Original words={first[1].detail} />
+      </>
+    );
   };
   const discard = async () =>
     t("quarantine.discardedNow", { n: (await post<Discarded>("/quarantine/discard", { ids, note: note.trim() })).discarded });
@@ -192,14 +199,15 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
         <td>{entry.gateway_id ?? entry.topic}</td>
         <td>{code("refused", entry.reason)}</td>
         <td>
+          <Original words={entry.detail} />
           <button class="quiet link" aria-expanded={open} onClick={() => onOpen(open ? null : entry.id)}>
-            {entry.detail}
+            {t(open ? "quarantine.hide" : "quarantine.show")}
           </button>
           {entry.state !== "held" && (
             <small>
               {code("quarantine", entry.state)}
               {entry.settled_at != null && ` · ${clock(entry.settled_at)}`}
-              {entry.settled_by && ` · ${entry.settled_by}`}
+              {entry.settled_by_name && ` · ${entry.settled_by_name}`}
               {entry.note && ` · ${entry.note}`}
             </small>
           )}
@@ -216,6 +224,15 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
   );
 }
 
+/** The server's own words, which are English: for whoever looks into it, below the reason in the operator's language. */
+function Original({ words }: { words: string }) {
+  return (
+    <small class="original">
+      {t("quarantine.original")} <q lang="en">{words}</q>
+    </small>
+  );
+}
+
 function Payload({ id }: { id: number }) {
   const [found, setFound] = useState<HeldPayload | null>(null);
   const [said, setSaid] = useState("");
@@ -228,7 +245,7 @@ function Payload({ id }: { id: number }) {
     <>
       <p class="muted">
         {found.topic} · {t("quarantine.bytes", { n: found.size })}
-        {found.seq != null && ` · ${found.lane} ${found.seq}`}
+        {found.seq != null && ` · ${t("quarantine.sequence", { lane: code("lane", found.lane ?? "live"), n: found.seq })}`}
       </p>
       <pre class="payload">{found.payload}</pre>
     </>

@@ -1,6 +1,6 @@
 /** One home: who lives there, what is open, the vitals of the last hours, the latest value of everything. */
 
-import { lifeQueue, select, technicalQueue } from "../data/incidents";
+import { lifeQueue, listed, select, technicalQueue } from "../data/incidents";
 import { useLoaded } from "../data/loaded";
 import { now } from "../data/now";
 import type { Home, Sample } from "../data/types";
@@ -53,7 +53,7 @@ function OpenIncidents({ homeId }: { homeId: string }) {
           <IncidentRow incident={i} selected={false} onSelect={() => show(i.id)} key={i.id} />
         ))}
       </ul>
-      {open.length === 0 && <p class="empty">{t("queue.empty")}</p>}
+      {open.length === 0 && <p class="empty">{t(listed.value ? "queue.empty" : "incident.loading")}</p>}
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** The incident's event log, newest first: the one history every view is fed from. */
 
-import type { IncidentDetail } from "../data/types";
+import type { IncidentDetail, LogEvent } from "../data/types";
 import { causeText, clock, code, t } from "../i18n";
 
 const OF_ALARMS = ["opened", "alarm_attached", "alarm_escalated", "alarm_evidence"];
@@ -15,7 +15,7 @@ export function Timeline({ incident }: { incident: IncidentDetail }) {
             <time>{clock(event.at)}</time>
             <span>
               <strong>{code("event", event.kind)}</strong> <span class="muted">{event.actor_name}</span>
-              {event.text && <span class="event-text">{said(event.kind, event.text, incident.cause)}</span>}
+              {event.text && <span class="event-text">{said(event, incident.cause)}</span>}
             </span>
           </li>
         ))}
@@ -24,8 +24,13 @@ export function Timeline({ incident }: { incident: IncidentDetail }) {
   );
 }
 
-/** What an entry says: a cause, an alarm's kind, or what somebody wrote. */
-function said(kind: string, text: string, cause: string): string {
+/** What an entry says: whom the home told, by what way and what became of it; a cause, an alarm's kind, or what somebody
+ * wrote. */
+function said({ kind, text, told }: LogEvent, cause: string): string {
+  if (told) {
+    const what = told.what === "alarm" ? [] : [code("told", told.what)];
+    return [told.who, ...what, code("channel", told.channel), code("told", told.outcome)].join(" · ");
+  }
   if (text === cause) return causeText(text);
   return OF_ALARMS.includes(kind) ? code("kind", text) : text;
 }

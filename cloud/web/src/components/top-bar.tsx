@@ -1,8 +1,8 @@
 /** Top bar: pages, figures of the moment, state of stream and sound, the operator. */
 
-import type { Page } from "../app";
 import { lifeQueue, technicalQueue, unclaimedLife } from "../data/incidents";
 import { overview } from "../data/overview";
+import { type Page, page } from "../data/page";
 import { me, signOut } from "../data/session";
 import { lastHeard, streamState } from "../data/stream";
 import { age, type Key, t } from "../i18n";
@@ -16,7 +16,7 @@ const TABS: readonly [Page, Key][] = [
   ["platform", "nav.platform"],
 ];
 
-export function TopBar({ page }: { page: Page }) {
+export function TopBar() {
   const figures = overview.value;
   return (
     <header>
@@ -24,7 +24,7 @@ export function TopBar({ page }: { page: Page }) {
         <strong class="brand">{t("app.name")}</strong>
         <nav>
           {TABS.map(([id, key]) => (
-            <a href={`#${id}`} aria-current={page === id ? "page" : undefined} key={id}>
+            <a href={`#${id}`} aria-current={page.value === id ? "page" : undefined} key={id}>
               {t(key)}
             </a>
           ))}

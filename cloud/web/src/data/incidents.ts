@@ -7,7 +7,8 @@ import type { Candidate, IncidentDetail, IncidentSummary } from "./types";
 export const incidents = signal<ReadonlyMap<string, IncidentSummary>>(new Map());
 export const selectedId = signal<string | null>(null);
 export const detail = signal<IncidentDetail | null>(null);
-export const candidates = signal<readonly Candidate[]>([]);
+/** null while they are asked for. */
+export const candidates = signal<readonly Candidate[] | null>(null);
 export const failure = signal<ApiProblem | null>(null);
 export const busy = signal(false);
 /** The incident that has last got a further alarm while somebody holds it. */
@@ -26,21 +27,49 @@ export const lifeQueue = computed(() => open.value.filter((i) => i.class === "li
 export const technicalQueue = computed(() => open.value.filter((i) => i.class === "technical"));
 export const unclaimedLife = computed(() => lifeQueue.value.filter((i) => i.state === "new"));
 
-/** Replace everything by what the server has open; used at start and whenever the stream could not resume. */
+/** Whether the server's list is here: until then the queue is not empty, but unknown. */
+export const listed = signal(false);
+
+/** What the stream told while a list is on its way: the list may be older than that. */
+let meanwhile: IncidentSummary[] | null = null;
+let asked = 0;
+
+/** Replace everything by what the server has open; of several at a time only the last one counts. */
 export async function reload(): Promise<void> {
-  const list = await get<IncidentSummary[]>("/incidents?state=open");
-  incidents.value = new Map(list.map((i) => [i.id, i]));
+  const ask = ++asked;
+  listed.value = false;
+  meanwhile = [];
+  try {
+    const list = await get<IncidentSummary[]>("/incidents?state=open");
+    if (ask !== asked) return;
+    incidents.value = new Map(list.map((i) => [i.id, i]));
+    meanwhile.forEach(put);
+    listed.value = true;
+  } finally {
+    if (ask === asked) meanwhile = null;
+  }
   if (selectedId.value) await loadDetail(selectedId.value);
 }
 
-/** Take one change from the stream; an older version than the one shown is ignored. */
+/** Ask again for a list that could not be had. */
+export function ensureListed(): void {
+  if (!listed.value && meanwhile === null) void reload().catch(() => undefined);
+}
+
+/** Take one change from the stream. */
 export function patch(incident: IncidentSummary): void {
+  meanwhile?.push(incident);
+  if (put(incident) && incident.id === selectedId.value) void loadDetail(incident.id);
+}
+
+/** Show an incident, unless what is shown is newer; whether it is shown. */
+function put(incident: IncidentSummary): boolean {
   const known = incidents.value.get(incident.id);
-  if (known && known.version > incident.version) return;
+  if (known && known.version > incident.version) return false;
   incidents.value = new Map(incidents.value).set(incident.id, incident);
   const more = known !== undefined && incident.alarm_count > known.alarm_count;
   if (more && incident.class === "life" && incident.state !== "new") grown.value = incident;
-  if (incident.id === selectedId.value) void loadDetail(incident.id);
+  return true;
 }
 
 export async function select(id: string): Promise<void> {
@@ -48,7 +77,7 @@ export async function select(id: string): Promise<void> {
   failure.value = null;
   if (detail.value?.id !== id) {
     detail.value = null;
-    candidates.value = [];
+    candidates.value = null;
   }
   await loadDetail(id);
 }
@@ -56,7 +85,7 @@ export async function select(id: string): Promise<void> {
 export function unselect(): void {
   selectedId.value = null;
   detail.value = null;
-  candidates.value = [];
+  candidates.value = null;
   failure.value = null;
 }
 

@@ -1,7 +1,7 @@
 /** The event stream: resumes by itself, and says so when the server has been silent too long. */
 
 import { computed, signal } from "@preact/signals";
-import { patch, reload } from "./incidents";
+import { ensureListed, patch, reload } from "./incidents";
 import { now, serverTime } from "./now";
 import type { IncidentSummary } from "./types";
 
@@ -24,8 +24,10 @@ export const streamState = computed<StreamState>(() => {
 let source: EventSource | null = null;
 let retry: number | undefined;
 
+/** Open a stream; the list is asked for once it runs, so that nothing can happen between the two. */
 export function openStream(): void {
   closeStream();
+  let running = false;
   source = new EventSource("/api/v1/events");
   source.onopen = () => heard();
   source.onerror = () => {
@@ -38,12 +40,15 @@ export function openStream(): void {
   source.addEventListener("ping", (event) => {
     heard();
     serverTime((JSON.parse(event.data) as { at: number }).at);
+    if (running) ensureListed();
+    else void reload().catch(() => undefined);
+    running = true;
   });
   source.addEventListener("incident", (event) => {
     heard();
     patch((JSON.parse(event.data) as { incident: IncidentSummary }).incident);
   });
-  source.addEventListener("reset", () => void reload());
+  source.addEventListener("reset", () => void reload().catch(() => undefined));
 }
 
 export function closeStream(): void {

@@ -7,6 +7,7 @@ type Schemas = components["schemas"];
 export type Me = Schemas["Me"];
 export type IncidentSummary = Schemas["IncidentSummary"];
 export type IncidentDetail = Schemas["IncidentDetail"];
+export type LogEvent = IncidentDetail["events"][number];
 export type Alarm = IncidentDetail["alarms"][number];
 export type Evidence = Alarm["evidence"][number];
 export type Candidate = Schemas["Candidate"];

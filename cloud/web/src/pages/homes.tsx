@@ -40,6 +40,7 @@ export function HomesPage() {
             </li>
           ))}
         </ul>
+        {!homes && !problem && <p class="empty">{t("incident.loading")}</p>}
         {homes?.length === 0 && !problem && <p class="empty">{t("homes.empty")}</p>}
       </aside>
       {chosen ? (

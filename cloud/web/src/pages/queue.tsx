@@ -6,7 +6,7 @@ import { IncidentRow } from "../components/incident-row";
 import { IncidentView } from "../components/incident-view";
 import { MapView } from "../components/map-view";
 import { Trouble } from "../components/trouble";
-import { detail, failure, lifeQueue, select, selectedId, technicalQueue, unselect } from "../data/incidents";
+import { detail, failure, lifeQueue, listed, select, selectedId, technicalQueue, unselect } from "../data/incidents";
 import type { IncidentSummary } from "../data/types";
 import { t } from "../i18n";
 
@@ -26,14 +26,14 @@ export function QueuePage() {
             <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={() => void select(i.id)} key={i.id} />
           ))}
         </ul>
-        {life.rows.length === 0 && <p class="empty">{t("queue.empty")}</p>}
+        {life.rows.length === 0 && <p class="empty">{t(listed.value ? "queue.empty" : "incident.loading")}</p>}
         <h2>{t("queue.technical")}</h2>
         <ul>
           {technicalQueue.value.map((i) => (
             <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={() => void select(i.id)} key={i.id} />
           ))}
         </ul>
-        {technicalQueue.value.length === 0 && <p class="empty">{t("queue.emptyTechnical")}</p>}
+        {technicalQueue.value.length === 0 && <p class="empty">{t(listed.value ? "queue.emptyTechnical" : "incident.loading")}</p>}
       </aside>
       {detail.value ? (
         <IncidentView incident={detail.value} onBack={unselect} />

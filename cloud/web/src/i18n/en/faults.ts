@@ -1,0 +1,36 @@
+/** Technical incidents: causes, and the services of the platform. */
+
+import type { faults as zh } from "../zh/faults";
+
+export const faults: Record<keyof typeof zh, string> = {
+  "cause.gateway_offline": "Gateway offline",
+  "cause.gateway_silent": "Gateway silent",
+  "cause.alarm_rejected": "Alarm unreadable",
+  "cause.test": "Test alarm",
+  "cause.messages_rejected": "Messages refused",
+  "cause.mains_lost": "Mains power lost",
+  "cause.clock_wrong": "Gateway clock wrong",
+  "cause.spool_filling": "Gateway spool filling",
+  "cause.timeseries_unavailable": "Time series unavailable",
+  "cause.broker_unavailable": "Broker unavailable",
+  "cause.sensor_silent": "Sensor silent",
+  "cause.sensor_battery": "Sensor battery empty",
+  "cause.sensor_battery_low": "Sensor battery low",
+  "cause.sensor_stuck": "Sensor value stuck",
+  "cause.sensor_implausible": "Sensor value impossible",
+  "cause.sensor_cries_often": "Sensor often cries for nothing",
+  "cause.sensor_tamper": "Sensor tampered with",
+  "cause.unusual_value": "Reading unlike its own past",
+  "cause.fallback_sms": "Fallback SMS cannot be sent (modem, SIM card or network)",
+  "cause.detector_failed": "A detector has failed; part of the home is not watched",
+  "cause.disk_filling": "Gateway disk filling",
+  "cause.too_hot": "Gateway too hot",
+  "cause.memory_short": "Gateway short of memory",
+  "cause.home_broker_lost": "Home broker lost",
+  "cause.area_outage": "Area offline",
+  "cause.role_down": "Platform service down",
+  "role.alarms": "alarms",
+  "role.telemetry": "telemetry",
+  "role.dispatch": "dispatch",
+  "role.api": "console",
+};

@@ -1,0 +1,38 @@
+/** Entries of an incident's log. */
+
+import type { timeline as zh } from "../zh/timeline";
+
+export const timeline: Record<keyof typeof zh, string> = {
+  "event.opened": "Opened",
+  "event.escalated": "Escalated",
+  "event.nobody_to_tell": "Nobody to tell",
+  "event.claimed": "Claimed",
+  "event.released": "Released",
+  "event.taken_over": "Taken over",
+  "event.claim_expired": "Claim expired",
+  "event.dispatched": "Dispatched",
+  "event.responder_accepted": "Responder accepted",
+  "event.responder_declined": "Responder declined",
+  "event.responder_arrived": "Responder arrived",
+  "event.family_on_the_way": "Family is going",
+  "event.family_cannot": "Family cannot go",
+  "event.resolved": "Resolved",
+  "event.note": "Note",
+  "event.closed": "Closed",
+  "event.cleared": "Cleared",
+  "event.recurred": "Came back",
+  "event.alarm_attached": "Further alarm",
+  "event.alarm_escalated": "Alarm escalated",
+  "event.alarm_evidence": "More seen of an alarm",
+  "event.cancelled_by_resident": "Cancelled by resident",
+  "event.told_by_home": "Told by the home itself",
+  "event.message_failed": "Message failed",
+  "event.audit_repaired": "Mended by the system",
+  "event.outage_grew": "More homes offline",
+  "told.stand_down": "that the alarm is over",
+  "told.sent": "sent",
+  "told.failed": "failed",
+  "told.unknown": "not known whether sent",
+  "channel.http_sms": "SMS by the router",
+  "channel.modem_sms": "SMS by the modem",
+};

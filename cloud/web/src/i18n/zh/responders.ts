@@ -1,0 +1,25 @@
+/** Responders, and why one is proposed. */
+
+export const responders = {
+  "responders.onDuty": "在岗",
+  "responders.offDuty": "不在岗",
+  "responders.none": "没有登记的人员",
+  "responders.name": "姓名",
+  "responders.role": "职务",
+  "responders.district": "街道",
+  "responders.duty": "在岗情况",
+  "responders.phone": "电话",
+  "responders.located": "最近定位",
+  "role.nurse": "社区护士",
+  "role.volunteer": "志愿者",
+  "role.social_worker": "社工",
+  "role.ambulance": "救护车",
+  "reason.off_duty": "不在岗",
+  "reason.on_a_job": "正在出勤",
+  "reason.resting": "休息中",
+  "reason.near": "距离近",
+  "reason.far": "距离较远",
+  "reason.old_location": "位置较旧",
+  "reason.no_location": "无位置",
+  "reason.same_sub_district": "同街道",
+} as const;
