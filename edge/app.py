@@ -13,7 +13,7 @@ import structlog
 from edge import health, metrics
 from edge.alarms import Alarm
 from edge.messages import restored_alarm
-from edge.tasks import end_all, in_thread, to_its_end
+from edge.tasks import Allowance, end_all, in_thread, to_its_end
 from edge.watchdog import PartStoppedError, Systemd, watch
 from edge.wiring import LIMITS_S, Gateway, beating
 
@@ -25,6 +25,8 @@ _REMEMBER_S = 300.0
 """How often the detectors' memories go to flash, detections apart; that much of them a power cut may cost."""
 _REMEMBER_AGAIN_S = 5.0
 """A detector that cries without end must not wear out the card."""
+_URGENT_AT_ONCE, _URGENT_EVERY_S = 10, 60.0
+"""Impacts that may be kept in a row, and how often after that (docs/decisions/flash-writes.md)."""
 _PATIENCE_S = 1.0
 """How long a task may take to close its connection before it is told again to end."""
 
@@ -70,6 +72,7 @@ async def _until_stopped(
         "batches": _every(gateway.config.telemetry.batch_interval_s, batches),
         "time": _every(_KEEP_TIME_S, partial(_keep_time, gateway)),
         "memory": remembering(gateway),
+        "impacts": keeping_impacts(gateway),
         "renewal": gateway.renewal.run() if gateway.renewal is not None else _idle(),
         "remote": _every(1.0, gateway.remote.tick) if gateway.remote is not None else _idle(),
         "watchdog": watch(pulses, systemd, clock, lambda: _look(gateway)),
@@ -140,9 +143,29 @@ async def remembering(gateway: Gateway) -> None:
         await asyncio.sleep(_REMEMBER_AGAIN_S)
 
 
+async def keeping_impacts(gateway: Gateway) -> None:
+    """Keep the state of a detector that waits to judge an impact, and drop it when it has: a power cut in those seconds
+    must not cost a fall. An allowance bounds what this wears of the card.
+    """
+    changed, memory = gateway.pipeline.urgent_changed, gateway.memory
+    allowance = Allowance(_URGENT_AT_ONCE, _URGENT_EVERY_S)
+    while True:
+        await changed.wait()
+        changed.clear()
+        async with memory.writing:
+            urgent = gateway.detectors.urgent()
+            if not urgent:
+                await to_its_end(asyncio.to_thread(memory.drop_urgent))
+            elif allowance.take(gateway.clock.now().mono):
+                await to_its_end(asyncio.to_thread(memory.save_urgent, memory.take_urgent(urgent)))
+            else:
+                memory.counts["urgent_not_saved"] += 1
+
+
 async def _remember(gateway: Gateway) -> None:
     """Not on the spool's thread, where an alarm would wait behind a file of its own; one at a time."""
-    await to_its_end(asyncio.to_thread(gateway.memory.save, gateway.memory.take()))
+    async with gateway.memory.writing:
+        await to_its_end(asyncio.to_thread(gateway.memory.save, gateway.memory.take()))
 
 
 async def _every(interval_s: float, work: Callable[[], object]) -> None:

@@ -86,6 +86,9 @@ class Pipeline:
         self.alarm_store = Stopwatch()
         self.detected = asyncio.Event()
         """Set with every detection: what was judged must be remembered, or a restart would judge it again."""
+        self.urgent_changed = asyncio.Event()
+        """Set when a detector knows something that must be on flash before it is judged, and when that is over."""
+        self._urgent: dict[str, int] = {}
         self._run = boot_id()
         self._holding_since: float | None = None
         self._next_house = 0.0
@@ -133,6 +136,12 @@ class Pipeline:
         self.accepted += 1
         for detection in self._detectors.on_frame(frame):
             await self._detected(detection, now)
+        self._look_for_urgent()
+
+    def _look_for_urgent(self) -> None:
+        if (urgent := self._detectors.urgent()) != self._urgent:
+            self._urgent = urgent
+            self.urgent_changed.set()
 
     async def _take_reading(self, reading: Reading, now: Instant, base: float | None) -> None:
         self.accepted += 1
@@ -170,6 +179,7 @@ class Pipeline:
             await self._take_reading(reading, now, base)
         for detection in self._detectors.on_tick(now.wall):
             await self._detected(detection, now)
+        self._look_for_urgent()
         await self.apply(self._alarms.tick(now))
         for failure in self._detectors.take_failures():
             log.error("detector_failed", detector=failure.key, doing=failure.what, error=failure.error[:300])

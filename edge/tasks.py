@@ -77,6 +77,25 @@ class CountedQueue(asyncio.Queue[Any]):
         super().put_nowait(item)
 
 
+class Allowance:
+    """`most` times at once, and one more every `every_s` seconds up to as many again."""
+
+    def __init__(self, most: int, every_s: float) -> None:
+        self._most, self._every = float(most), every_s
+        self._left = self._most
+        self._at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Whether it is allowed now (monotonic seconds); if so, it counts as done."""
+        if self._at is not None:
+            self._left = min(self._most, self._left + (now - self._at) / self._every)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
 class Backoff:
     """Full-jitter waiting: uniform between 0 and a bound that doubles up to `limit_s`, so that a district does not
     return at once.

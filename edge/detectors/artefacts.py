@@ -74,8 +74,8 @@ MOTION_MS2 = 20.0
 MOTION_S = 10.0
 LEAST_PERFUSION = 0.3
 """Perfusion index in % below which a saturation of the same device is not believed for `PERFUSION_S`. Own choice
-between what makers of home oximeters print (0.2) and the limit below which a study in intensive care found errors
-beyond 5 points (0.6; J Emerg Crit Care Med, article 8686)."""
+between what makers call low (up to 0.1) and the limit below which a study in intensive care found a
+significant chance of being 5 points off (0.6; both in J Emerg Crit Care Med, article 8686)."""
 PERFUSION_S = 60.0
 FUTURE_S = 120.0
 _PAIR_S = 90.0

@@ -79,6 +79,15 @@ class Stateful(Protocol):
 
 
 @runtime_checkable
+class Urgent(Stateful, Protocol):
+    """A detector that at times knows something that a power cut must not cost it."""
+
+    def urgent(self) -> int | None:
+        """A number while it knows such a thing, another one for another thing; None when all is judged. Cheap."""
+        ...
+
+
+@runtime_checkable
 class Counts(Protocol):
     """A detector that counts what it looked at and left out."""
 

@@ -5,8 +5,9 @@ most 64 values, thinned evenly). The baseline of a quarter is the median and the
 that quarter's figures of the last 42 days, the newest three left out, so that an illness does not become its own
 baseline. The figures of a day give one standardised deviation, and a two-sided CUSUM (Page 1954, Biometrika 41:100)
 adds it up. Its reference value is half of the shift to be found, one standard deviation (Montgomery, Introduction to
-Statistical Quality Control, chapter 9). The decision interval of its tables, 5, holds for a known centre and spread and
-independent days; what it gives with a learned baseline is measured by `anju-evaluate drift` (docs/results/drift.json).
+Statistical Quality Control, chapter 9; from memory, not re-read). The decision interval of its tables, 5, holds for a
+known centre and spread and independent days; what intervals give with a learned baseline is measured by
+`anju-evaluate drift` (docs/results/drift.json).
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ DAYS_KEPT = 42
 DAYS_NEEDED = 10
 _NEWEST_LEFT_OUT = 3
 _MOST_VALUES = 64
-ALLOWANCE, DECISION = 0.5, 5.0
+ALLOWANCE = 0.5
+DECISION = 8.0
+"""Decision interval of the CUSUM, for vital signs and for habits. Chosen by `anju-evaluate drift` (docs/results/
+drift.json): of a figure a day, 5 would give a well person 3 to 8 false notices a year, 8 gives 0.5 to 2.3.
+"""
 _CLIP = 4.0
 _MAD_TO_SD = 1.4826
 

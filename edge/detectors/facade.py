@@ -9,12 +9,12 @@ is made afresh. What a Stateful detector remembers is one entry of `state()`, un
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
-from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
+from edge.detectors.base import Counts, Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime, Urgent
 from edge.detectors.bed import BedDetector
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
@@ -85,6 +85,7 @@ class Detectors:
             if one.key in self._hosted:
                 raise ValueError(f"the detector {one.key} is listed twice")
             self._hosted[one.key] = _Hosted(one, one.make())
+        self._with_urgent = [key for key, hosted in self._hosted.items() if isinstance(hosted.detector, Urgent)]
         self._own_counts: Counter[str] = Counter()
         self._failures: deque[Failure] = deque(maxlen=_FAILURES_KEPT)
 
@@ -136,11 +137,16 @@ class Detectors:
         self._failures.clear()
         return failures
 
-    def state(self) -> dict[str, Any]:
-        """What all Stateful detectors remember, as plain JSON values."""
+    def urgent(self) -> dict[str, int]:
+        """Which detectors know something that a power cut must not cost them, each with its number of it."""
+        known = ((key, cast(Urgent, self._hosted[key].detector).urgent()) for key in self._with_urgent)
+        return {key: number for key, number in known if number is not None}
+
+    def state(self, keys: Container[str] | None = None) -> dict[str, Any]:
+        """What all Stateful detectors remember, or those named by `keys`, as plain JSON values."""
         states: dict[str, Any] = {}
         for key, hosted in self._hosted.items():
-            if isinstance(hosted.detector, Stateful):
+            if isinstance(hosted.detector, Stateful) and (keys is None or key in keys):
                 try:
                     states[key] = hosted.detector.state()
                 except Exception as error:  # noqa: BLE001 -- one broken memory must not cost the others theirs

@@ -4,13 +4,14 @@ Theory of operation. ImpactFinder hands on every impact with the three seconds b
 them; the position's model scores them; a score at the threshold of the resident's sensitivity is a fall. Where the
 position is unknown every model is asked, and one that says so is enough. Getting up
 again within those three seconds lowers the score, so such an impact is withdrawn before anybody hears of it. A device
-that falls silent after an impact is judged by what it had sent (`on_tick`).
+that falls silent after an impact is judged by what it had sent (`on_tick`). An impact behind which the gateway lost its
+power is judged by what comes after the restart (edge.detectors.fall_power_cut), more readily and with less confidence.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,10 @@ from protocols.wire import AlarmKind, Evidence, Excerpt, Priority
 STATE_VERSION: Final = 1
 REFRACTORY_S: Final = 15.0
 """After a fall was reported, impacts of the same tumble are not reported again for this much signal."""
+DOUBT_AFTER_CUT: Final = 0.5
+"""Confidence in a fall that is judged across a power cut, as a share of what it would be otherwise. Own choice."""
+AFTER_CUT: Final = Sensitivity.HIGH
+"""What is judged across a power cut is judged at this step: such impacts are few, and the resident is asked."""
 SILENT_S: Final = 4.0
 """A wearable that sent nothing for so long has broken off: what waited for more signal is judged without it."""
 
@@ -33,8 +38,8 @@ SILENT_S: Final = 4.0
 class FallDetector:
     """Judges every impact of one wearable 3.3 s after it happened, however the signal is cut into frames.
 
-    `model` replaces the one that ships for `position`. `counts`: see ImpactFinder; and `quiet` (a fall so soon after
-    another that it is the same).
+    `models` replace those that ship for `position`: one that says so is enough. `counts`: see
+    ImpactFinder; and `quiet` (a fall so soon after another that it is the same).
     """
 
     def __init__(
@@ -42,14 +47,15 @@ class FallDetector:
         device: str,
         position: BodyPosition,
         sensitivity: Sensitivity = Sensitivity.NORMAL,
-        model: FallModel | None = None,
+        models: Sequence[FallModel] | None = None,
     ) -> None:
         self._device = device
         self._position = position
-        self.models = models_for(position) if model is None else (model,)
+        self.models = models_for(position) if models is None else tuple(models)
         self._sensitivity = sensitivity
         self._finder = ImpactFinder()
         self._quiet_until = 0
+        self._strong = self._may_fall = -1
         self._silent_since: float | None = None
         self._waiting = False
 
@@ -61,7 +67,9 @@ class FallDetector:
     def on_frame(self, frame: SignalFrame) -> list[Detection]:
         """Take one frame; returns the falls that it makes certain."""
         self._waiting, self._silent_since = True, None
-        return self._judged(self._finder.push(frame))
+        found = self._judged(self._finder.push(frame))
+        self._look_at_strong()
+        return found
 
     def on_tick(self, now: float) -> list[Detection]:
         """Called several times a second; returns falls after which the wearable fell silent."""
@@ -73,6 +81,11 @@ class FallDetector:
             return []
         self._waiting = False
         return self._judged(self._finder.flush())
+
+    def urgent(self) -> int | None:
+        """A number while an impact that may be a fall waits for its judgement, another for another (base.Urgent)."""
+        strong = self._finder.unjudged()
+        return strong if strong is not None and (self._finder.cut or self._may_fall == strong) else None
 
     def state(self) -> dict[str, Any]:
         """The last seconds of signal and what was reported, so that a restart in the middle of a fall loses nothing."""
@@ -89,21 +102,39 @@ class FallDetector:
         except (KeyError, TypeError) as error:
             raise ValueError(f"no state of a fall detector: {error}") from None
         self._finder, self._quiet_until = finder, quiet_until
+        self._strong = self._may_fall = -1
+        self._look_at_strong()
         self._waiting, self._silent_since = True, None
+
+    def _look_at_strong(self) -> None:
+        """Of a new strong impact: would it be a fall if the person lay still from now on?"""
+        strong = self._finder.unjudged()
+        if strong is None or strong == self._strong or self._finder.cut:
+            return
+        self._strong = strong
+        lying = self._finder.lying(strong)
+        if lying is not None and self._confidence(features(*lying), self._sensitivity) is not None:
+            self._may_fall = strong
+
+    def _confidence(self, figures: NDArray[np.float64], step: Sensitivity) -> float | None:
+        """Of the surest model; None if none calls it a fall."""
+        sure = [m.confidence(s) for m in self.models if (s := m.score(figures)) >= m.thresholds[step]]
+        return max(sure, default=None)
 
     def _judged(self, impacts: Iterable[Impact]) -> list[Detection]:
         return [found for impact in impacts if (found := self._judge(impact)) is not None]
 
     def _judge(self, impact: Impact) -> Detection | None:
         figures = features(impact.rows, impact.row)
-        sure = [m.confidence(s) for m in self.models if (s := m.score(figures)) >= m.thresholds[self._sensitivity]]
-        if not sure:
+        sure = self._confidence(figures, self._sensitivity if impact.away_s is None else AFTER_CUT)
+        if sure is None:
             return None
         if impact.index < self._quiet_until:
             self.counts["quiet"] += 1
             return None
         self._quiet_until = impact.index + round(REFRACTORY_S * RATE_HZ)
-        return self._detection(impact, max(sure), dict(zip(NAMES, figures, strict=True)))
+        confidence = sure * (1.0 if impact.away_s is None else DOUBT_AFTER_CUT)
+        return self._detection(impact, confidence, dict(zip(NAMES, figures, strict=True)))
 
     def _detection(self, impact: Impact, confidence: float, figures: dict[str, float]) -> Detection:
         numbers = {
@@ -113,11 +144,13 @@ class FallDetector:
             "spread_after_g": round(float(np.exp(figures["after_spread"])) - 0.01, 3),
             "confidence": round(confidence, 3),
         }
+        if impact.away_s is not None and impact.away_s > 0:
+            numbers["away_s"] = round(impact.away_s, 1)
         evidence = Evidence(
             detector=f"fall_{self._position}",
             device=self._device,
             at=impact.at,
-            reason="impact_posture_stillness",
+            reason="impact_posture_stillness" if impact.away_s is None else "impact_before_power_cut",
             numbers=numbers,
             excerpt=_excerpt(impact.start_at, impact.rows),
         )

@@ -5,6 +5,7 @@ or more that nothing within NEIGHBOURHOOD exceeds; it is handed on when AFTER sa
 breaks off before that (the wearable broke, the radio link went, or the device sends excerpts only), it is handed on
 with what there is, if that is at least SHORTEST_AFTER. Positions count samples, never time stamps: a clock that steps
 changes nothing. Short holes are bridged; one that hides most of the seconds that matter makes the impact `broken`.
+The exception is an impact behind which the power went (edge.detectors.fall_power_cut).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detectors.fall_features import AFTER, BEFORE, NEIGHBOURHOOD, RATE_HZ, Signal, bridged
+from edge.detectors.fall_power_cut import PowerCut, as_if_lying
 from edge.readings import SignalFrame
 from edge.windows import StreamingWindow
 
@@ -29,6 +31,8 @@ SHORTEST_BEFORE: Final = 50
 SHORTEST_AFTER: Final = 75
 MOST_MISSING: Final = 0.4
 """Share of the samples around an impact (and of the second either side of it) that may be missing."""
+STRONG_G: Final = 2.0
+"""An impact from here on is kept on flash at once, before it is judged; docs/fall-model.md says what that costs."""
 
 _WINDOW_S = 24.0
 _BREAK_S = 7.0
@@ -41,7 +45,8 @@ _MOST_G = 220.0
 class Impact:
     """`rows` (n, 3), g at RATE_HZ, nothing missing; the impact is row `row`, its index in the signal `index`.
 
-    `at` is the Unix time of the impact, `start_at` that of the first row.
+    `at` is the Unix time of the impact, `start_at` that of the first row. `away_s` is where a restart lies in the rows
+    behind the impact how long it took by the clock, else None.
     """
 
     index: int
@@ -49,6 +54,7 @@ class Impact:
     start_at: float
     rows: Signal
     row: int
+    away_s: float | None = None
 
 
 class ImpactFinder:
@@ -61,6 +67,9 @@ class ImpactFinder:
     def __init__(self) -> None:
         self._window = StreamingWindow(RATE_HZ, _WINDOW_S, AXES, _BREAK_S)
         self._next = 0
+        self._strong, self._strong_g = -1, 0.0
+        self._ended: int | None = None
+        self._cut: PowerCut | None = None
         self.counts: Counter[str] = Counter()
 
     @property
@@ -77,8 +86,30 @@ class ImpactFinder:
             self.counts["unusable_channels"] += 1
             return
         for part in _parts(frame):
-            self._window.push(part)
+            self._note_strong(self._window.push(part))
             yield from self._complete(self._window.total - AFTER)
+            yield from self._after_cut()
+
+    def unjudged(self) -> int | None:
+        """Which strong impact still waits for signal, if any: the same number as long as nothing stronger came."""
+        if self._cut is not None:
+            return self._cut.index
+        return self._strong if self._strong >= self._next else None
+
+    def lying(self, index: int) -> tuple[Signal, int] | None:
+        """The rows around a strong impact and its row, as if the person lay still from now on; None if too little was
+        known before it.
+        """
+        start = max(self._window.first, index - BEFORE)
+        rows = self._window.view(start, min(index + AFTER, self._window.total))
+        if index - start < SHORTEST_BEFORE or np.isnan(rows.sum(axis=1)).mean() > MOST_MISSING:
+            return None
+        return as_if_lying(bridged(rows), index - start), index - start
+
+    @property
+    def cut(self) -> bool:
+        """Whether an impact behind which the power went waits for signal."""
+        return self._cut is not None
 
     def flush(self) -> Iterator[Impact]:
         """The impacts that still waited for signal, now that there is none any more."""
@@ -86,13 +117,51 @@ class ImpactFinder:
 
     def state(self) -> dict[str, Any]:
         """What is needed to go on in the middle of an event, as plain JSON values."""
-        return {"next": self._next, "window": self._window.state((BEFORE + AFTER + NEIGHBOURHOOD) / RATE_HZ)}
+        cut = None if self._cut is None else self._cut.state()
+        window = self._window.state((BEFORE + AFTER + NEIGHBOURHOOD) / RATE_HZ)
+        return {"next": self._next, "window": window, "cut": cut}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state; raises ValueError, TypeError or KeyError if it is none."""
         following = int(state["next"])
+        cut = None if state.get("cut") is None else PowerCut.of(state["cut"])  # older states have none
         self._window.restore(state["window"])
-        self._next = following
+        self._next, self._cut, self._ended = following, cut, self._window.total
+        self._strong, self._strong_g = -1, 0.0
+        self._note_strong(self._window.total - max(self._next, self._window.first))
+
+    def _note_strong(self, newest: int) -> None:
+        """Look through the newest samples for a strong impact, later than a second after the last or stronger."""
+        start = self._window.total - newest
+        rows = self._window.view(start, self._window.total)
+        start = self._window.total - len(rows)
+        magnitude = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        magnitude[np.isnan(magnitude)] = 0.0
+        if not (magnitude >= STRONG_G).any() or not self._in_g():
+            return
+        at, peak = int(magnitude.argmax()) + start, float(magnitude.max())
+        if at - self._strong > NEIGHBOURHOOD or peak > self._strong_g:
+            self._strong, self._strong_g = at, peak
+
+    def _after_cut(self) -> Iterator[Impact]:
+        """The impact behind which the power went, once enough signal came after it."""
+        cut = self._cut
+        if cut is None:
+            return
+        more = cut.more(self._window.view(cut.since, self._window.total), AFTER)
+        if more is None:
+            return
+        self._cut = None
+        first = max(cut.since, self._window.first) + more.first
+        away_s = float(self._window.times(first, first + 1)[0]) - cut.end_at
+        if not cut.near(away_s) or np.isnan(more.rows.sum(axis=1)).mean() > MOST_MISSING:
+            self.counts["broken"] += 1
+            return
+        impact = Impact(
+            cut.index, cut.at, cut.start_at, np.concatenate((cut.rows, bridged(more.rows))), cut.row, away_s
+        )
+        if self._plausible(impact.rows):
+            yield impact
 
     def _complete(self, stop: int) -> Iterator[Impact]:
         first = max(self._next, self._window.first + SHORTEST_BEFORE)
@@ -134,17 +203,48 @@ class ImpactFinder:
                 or missing[begin:end].mean() > MOST_MISSING
                 or near.mean() > MOST_MISSING
             ):
-                self.counts["broken"] += 1
+                self._broken(index, start + begin)
                 return None
             rows, row, start = rows[begin:end], row - begin, start + begin
         rows = bridged(rows).copy()
-        magnitude = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        low, high = _PLAUSIBLE_G
-        if not low <= _median(magnitude) <= high or float(magnitude.max()) > _MOST_G:
-            self.counts["implausible"] += 1
+        if not self._plausible(rows):
             return None
         at, start_at = (float(self._window.times(i, i + 1)[0]) for i in (index, start))
         return Impact(index, at, start_at, rows, row)
+
+    def _broken(self, index: int, start: int) -> None:
+        """Too little signal around an impact: given up, unless it is the strongest behind which the power went."""
+        self.counts["broken"] += 1
+        if self._ended is None or not index < self._ended <= index + AFTER:
+            return
+        rows = self._window.view(start, self._ended)
+        rows = rows[: np.flatnonzero(~np.isnan(rows.sum(axis=1)))[-1] + 1]
+        row, before = index - start, np.isnan(rows[: index - start].sum(axis=1))
+        peak = float(np.sqrt(np.sum(rows[row] ** 2)))
+        missing = row < SHORTEST_BEFORE or max(before.mean(), before[-RATE_HZ:].mean()) > MOST_MISSING
+        if missing or peak < max(STRONG_G, 0.0 if self._cut is None else self._cut.peak):
+            return
+        at, start_at, end_at = (float(self._window.times(i, i + 1)[0]) for i in (index, start, start + len(rows) - 1))
+        self._cut = PowerCut(index, at, start_at, end_at, bridged(rows).copy(), row, self._ended)
+        self.counts["broken"] -= 1
+
+    def _in_g(self) -> bool:
+        """Whether the last seconds are about gravity: a device in other units has a strong impact in every sample."""
+        rows = self._window.view(self._window.total - BEFORE, self._window.total)
+        known = rows[~np.isnan(rows.sum(axis=1))]
+        return len(known) > 0 and self._about_gravity(np.sqrt(np.einsum("ij,ij->i", known, known)))
+
+    @staticmethod
+    def _about_gravity(magnitude: Signal) -> bool:
+        low, high = _PLAUSIBLE_G
+        return low <= _median(magnitude) <= high
+
+    def _plausible(self, rows: Signal) -> bool:
+        magnitude = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        if self._about_gravity(magnitude) and float(magnitude.max()) <= _MOST_G:
+            return True
+        self.counts["implausible"] += 1
+        return False
 
 
 def _median(values: NDArray[np.float64]) -> float:

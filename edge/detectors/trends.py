@@ -49,10 +49,6 @@ LEAST_SPREAD = {
 """Spread of a person's daily figure below which a difference is none. Own choice: about the error of a home device, so
 that a person who never varies is not told of a rounding.
 """
-DECISION = 8.0
-"""Decision interval of the CUSUM. Chosen by `anju-evaluate drift --people 40 --years 2 --seed 0`: 5 would give a well
-person 3 to 8 false notices a year for each metric that is measured once a day, 8 gives 0.5 to 2.3.
-"""
 _SPOT = ("weight", "systolic", "diastolic", "glucose", "body_temperature")
 _KEPT_S, _MOST_KEPT = 8 * DAY_S, 256
 
@@ -69,7 +65,7 @@ class TrendDetector:
         self._zone = zone
         self._one_person = one_person
         self._artefacts = Artefacts()
-        self._baselines = {metric: Baseline(spread, DECISION) for metric, spread in LEAST_SPREAD.items()}
+        self._baselines = {metric: Baseline(spread) for metric, spread in LEAST_SPREAD.items()}
         self._points: dict[str, list[tuple[float, float]]] = {metric: [] for metric in _SPOT}
         self._holding: dict[str, str] = {}
         self.counts: Counter[str] = Counter()

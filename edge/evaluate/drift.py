@@ -1,10 +1,12 @@
-"""`anju-evaluate drift`: false notices and delay of "not well lately" and of fluid gain, on simulated people.
+"""`anju-evaluate drift`: false notices and delay of "not well lately", of declining habits and of fluid gain, on
+simulated people; and how far the days of recorded homes are correlated, which decides what the simulation is to assume.
 
 Theory of operation. A person has a usual figure; the days wander around it with a correlation from day to day, and the
 quarters of a day around their day. Well people are followed for years: every signal is a false one. In ill people the
 figure shifts by so many standard deviations of a day after two months and stays there. The very Baseline of the gateway
-is used. `textbook` is the average run length of a two-sided CUSUM with known centre and spread (Brook and Evans 1972,
-Biometrika 59:539), to show how far practice is from it.
+is used. Habits are one figure a day of which only one direction is told. `textbook` is
+the average run length of a two-sided CUSUM with known centre and spread (Brook and Evans 1972, Biometrika 59:539), to
+show how far practice is from it.
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ import random
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from rich.progress import track
 
-from edge.detectors.baseline import ALLOWANCE, QUARTERS, Baseline
-from edge.detectors.trends import DAY_S, DECISION, TrendDetector
+from edge.detectors.baseline import ALLOWANCE, DECISION, QUARTERS, Baseline
+from edge.detectors.habits import HabitsDetector
+from edge.detectors.trends import DAY_S, TrendDetector
+from edge.evaluate.ambient import Home, load
 from edge.evaluate.report import FormatError, Report
 from edge.readings import Reading
 
@@ -31,6 +37,7 @@ HELP = "simulated people: false notices a year and days to notice of the persona
 DECISIONS = (4.0, 5.0, 6.0, 7.0, 8.0, 10.0)
 CORRELATIONS = (0.0, 0.3)
 SHIFTS = (1.0, 1.5, 2.0, 3.0)
+HABIT_CORRELATIONS = (0.0, 0.3, 0.5)
 _QUARTER_SD = 0.7
 """Spread of a quarter around its day, in standard deviations of the day."""
 _LEARNING_DAYS = 60
@@ -38,7 +45,8 @@ _LONGEST_DAYS = 60
 _YEAR = 365
 _DAILY_KG = 0.37
 """Spread of a daily weight around its mean: 32 % of the changes from day to day reach 0.5 kg and 6 % reach 1 kg
-(Robinson and Watson 1965, Br J Nutr 19:225), which a difference of two such weights gives."""
+(Robinson and Watson 1965, Br J Nutr 19:225; from memory, not re-read), which a difference of two such weights gives."""
+_TICK_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How many people."""
     parser.add_argument("--people", type=int, default=40, help="simulated for each line (default 40)")
     parser.add_argument("--years", type=int, default=2, help="for which each well person is followed (default 2)")
+    parser.add_argument(
+        "--events", type=Path, action="append", default=[], help="of a home, as `routine` reads them; may be repeated"
+    )
+    parser.add_argument("--zone", default="Asia/Shanghai", help="time zone of the events' times")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -79,17 +91,20 @@ def run(options: argparse.Namespace) -> Report:
         "decision_interval_in_use": DECISION,
         "textbook_run_length_days": {f"{d:g}": round(run_length(ALLOWANCE, d), 1) for d in DECISIONS},
         "simulated": lines,
+        "habits": _habits(options),
+        "recorded_days": _recorded(options),
         "fluid_gain_false_notices_per_year": fluid_gain(options.people, options.years, options.seed),
     }
-    return Report(figures, [_table(lines)])
+    return Report(figures, [_table("Not well lately", lines), _table("Habits", figures["habits"]), _homes(figures)])
 
 
-def _line(kind: Kind, decision: float, options: argparse.Namespace) -> dict[str, Any]:
+def _line(kind: Kind, decision: float, options: argparse.Namespace, *, one_sided: bool = False) -> dict[str, Any]:
     false, years = 0, 0.0
     delays: dict[float, list[int | None]] = {shift: [] for shift in SHIFTS}
     for person in range(options.people):
         rng = random.Random(f"{options.seed}/{person}/{kind.name}")
-        false += _signals(kind, decision, rng, options.years * _YEAR)
+        signals = _signals(kind, decision, rng, options.years * _YEAR)
+        false += sum(signal > 0 or not one_sided for signal in signals)
         years += options.years
         for shift in SHIFTS:
             rng = random.Random(f"{options.seed}/{person}/{kind.name}/{shift}")
@@ -100,6 +115,51 @@ def _line(kind: Kind, decision: float, options: argparse.Namespace) -> dict[str,
         "found_share": {f"{s:g}": round(len(found[s]) / len(delays[s]), 3) for s in SHIFTS},
         "days_to_notice_median": {f"{s:g}": statistics.median(found[s]) if found[s] else None for s in SHIFTS},
     }
+
+
+def _habits(options: argparse.Namespace) -> dict[str, Any]:
+    """For one daily figure, told in one direction."""
+    lines: dict[str, Any] = {}
+    for correlation in HABIT_CORRELATIONS:
+        kind = Kind(1, correlation)
+        lines[kind.name] = {f"{d:g}": _line(kind, d, options, one_sided=True) for d in DECISIONS}
+    return lines
+
+
+def _recorded(options: argparse.Namespace) -> dict[str, Any]:
+    """Correlation from day to day of the figures that habits count, by file. Raises FormatError, OSError."""
+    try:
+        zone = ZoneInfo(options.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise FormatError(f"--zone: {options.zone!r} is no time zone") from None
+    return {path.stem: correlations(load(path, zone), zone) for path in options.events}
+
+
+def correlations(home: Home, zone: tzinfo) -> dict[str, dict[str, float | int | None]]:
+    """Of the last 42 whole days: for each figure the days, and the lag-one autocorrelation of those that follow each
+    other.
+    """
+    detector, now = HabitsDetector(home.devices, zone), home.readings[0].at
+    for reading in home.readings:
+        while now + _TICK_S < reading.at:
+            now += _TICK_S
+            detector.on_tick(now)
+        now = max(now, reading.at)
+        detector.on_reading(reading, now)
+    found = {}
+    for name, state in detector.state()["baselines"].items():
+        days = {day: float(figures[0]) for day, figures in state["days"] if figures[0] is not None}
+        found[name] = {"days": len(days), "correlation": _autocorrelation(days)}
+    return found
+
+
+def _autocorrelation(days: dict[int, float]) -> float | None:
+    if len(days) < 3:
+        return None
+    mean = statistics.fmean(days.values())
+    square = statistics.fmean((v - mean) ** 2 for v in days.values())
+    pairs = [(v - mean) * (days[day + 1] - mean) for day, v in days.items() if day + 1 in days]
+    return round(statistics.fmean(pairs) / square, 3) if pairs and square > 0 else None
 
 
 def _days(kind: Kind, rng: random.Random, shifted_from: int, shift: float) -> Iterator[tuple[int, int, float]]:
@@ -113,12 +173,13 @@ def _days(kind: Kind, rng: random.Random, shifted_from: int, shift: float) -> It
         day += 1
 
 
-def _signals(kind: Kind, decision: float, rng: random.Random, days: int) -> int:
-    baseline, found = Baseline(0.05, decision), 0
+def _signals(kind: Kind, decision: float, rng: random.Random, days: int) -> list[float]:
+    baseline, found = Baseline(0.05, decision), []
     for day, hour, value in _days(kind, rng, days, 0.0):
         if day >= days:
-            return found
-        found += baseline.add(value, day, hour) is not None
+            break
+        if (signal := baseline.add(value, day, hour)) is not None:
+            found.append(signal)
     return found
 
 
@@ -160,11 +221,20 @@ def fluid_gain(people: int, years: int, seed: int) -> float:
     return round(found / people / years, 3)
 
 
-def _table(lines: dict[str, Any]) -> tuple[str, list[str], list[list[object]]]:
+def _homes(figures: dict[str, Any]) -> tuple[str, list[str], list[list[object]]]:
+    rows = [
+        [home, name, of["days"], of["correlation"]]
+        for home, found in figures["recorded_days"].items()
+        for name, of in found.items()
+    ]
+    return "Recorded homes", ["home", "figure", "days", "correlation"], rows
+
+
+def _table(title: str, lines: dict[str, Any]) -> tuple[str, list[str], list[list[object]]]:
     header = ["figures", "decision", "false a year", *(f"days to {s:g} sd" for s in SHIFTS)]
     rows = [
         [name, decision, line["false_notices_per_year"], *line["days_to_notice_median"].values()]
         for name, of in lines.items()
         for decision, line in of.items()
     ]
-    return "Not well lately", header, rows
+    return title, header, rows

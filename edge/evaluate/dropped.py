@@ -12,6 +12,7 @@ import argparse
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,8 @@ from rich.progress import track
 
 from edge.detectors.fall import FallDetector
 from edge.detectors.fall_model import load_model
+from edge.evaluate.fall_play import play
 from edge.evaluate.fall_scoring import wilson
-from edge.evaluate.falls import alarms
 from edge.evaluate.joining import START, Piece, Stream
 from edge.evaluate.report import FormatError, Report
 from edge.readings import BodyPosition, Sensitivity
@@ -61,16 +62,17 @@ def run(options: argparse.Namespace) -> Report:
     if options.n < 1:
         raise FormatError("--n is 1 or more")
     try:
-        model = None if options.model is None else load_model(options.model)
+        models = None if options.model is None else (load_model(options.model),)
     except ValueError as error:
         raise FormatError(str(error)) from None
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
+    detector = partial(FallDetector, "dropped", position, step, models)
     kinds: dict[str, dict[str, float]] = {}
     for number, (name, make) in enumerate(KINDS.items()):
         rng = np.random.default_rng([options.seed, number])
         called = 0
         for _ in track(range(options.n), name, transient=True):
-            called += bool(alarms(sensed(make(rng), rng), FallDetector("dropped", position, step, model)))
+            called += bool(play(sensed(make(rng), rng), detector).alarms)
         low, high = wilson(called, options.n)
         kinds[name] = {"drops": options.n, "alarms": called, "share": called / options.n, "low": low, "high": high}
     figures = {"position": options.position, "sensitivity_step": options.sensitivity, "kinds": kinds}

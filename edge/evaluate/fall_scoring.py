@@ -50,7 +50,7 @@ def score(stream: Stream, alarms: Sequence[float]) -> Outcome:
         any(p.trial.elder for p in stream.placed),
         tuple(hits),
         tuple(missed),
-        tuple(_owner(stream, a) for a in _thinned(left)),
+        tuple(owner(stream, a) for a in _thinned(left)),
         sum(p.trial.duration_s for p in stream.placed if not p.trial.is_fall),
     )
 
@@ -75,6 +75,6 @@ def _thinned(alarms: Sequence[float]) -> list[float]:
     return kept
 
 
-def _owner(stream: Stream, alarm: float) -> Placed:
+def owner(stream: Stream, alarm: float) -> Placed:
     """The trial that began last before the alarm (an alarm in stillness is put down to the trial before)."""
     return next((p for p in reversed(stream.placed) if p.at <= alarm), stream.placed[0])

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.progress import track
 
-from edge.detectors.fall import SILENT_S, FallDetector
+from edge.detectors.fall import FallDetector
 from edge.detectors.fall_model import FallModel, load_model
 from edge.evaluate.degrade import parse
-from edge.evaluate.fall_scoring import Outcome, score, wilson
+from edge.evaluate.fall_play import Played, play
+from edge.evaluate.fall_scoring import Outcome, owner, score, wilson
 from edge.evaluate.fall_training.leaving_out import load as load_folds
-from edge.evaluate.joining import FRAME_S, Stream, frames, streams
+from edge.evaluate.joining import Stream, streams
 from edge.evaluate.recordings import Trial, load
 from edge.evaluate.report import FormatError, Report
 from edge.evaluate.train_falls import AIMS, add_support, models_without
@@ -53,6 +55,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train on all but N people, score those, and so on until everybody was left out (wants the extra [train])",
     )
     model.add_argument("--folds", type=Path, metavar="FOLDER", help="the same, with models that train-falls kept there")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="asked as well, one that says so is enough (as where the position is unknown); may be repeated",
+    )
+    parser.add_argument(
+        "--power-cut",
+        type=float,
+        metavar="SECONDS",
+        help="the gateway loses its power behind every impact that it keeps on flash, and is back after so long",
+    )
     add_support(parser)
 
 
@@ -61,18 +77,42 @@ def run(options: argparse.Namespace) -> Report:
     worse = parse(options.degrade)
     wanted = [s.strip() for s in options.subjects.split(",") if s.strip()] if options.subjects else None
     trials = load(options.npz, options.index, wanted, options.rate)
+    if options.power_cut is not None and options.power_cut < 0:
+        raise FormatError("--power-cut is 0 or more")
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
     models = _models(options, trials)
     parts = streams([worse.apply(t) for t in trials], joined=options.join, seed=options.seed)
-    outcomes = []
+    outcomes, plays = [], []
     for stream in track(parts, "subjects", transient=True):
-        detector = FallDetector("recording", position, step, models.get(stream.subject))
-        outcomes.append(score(stream, alarms(stream, detector, worse.dropout, options.seed)))
-    return report(outcomes)
+        make = partial(FallDetector, "recording", position, step, models.get(stream.subject))
+        played = play(stream, make, worse.dropout, options.seed, options.power_cut)
+        plays.append((stream, played))
+        outcomes.append(score(stream, played.alarms))
+    done = report(outcomes)
+    if options.power_cut is not None:
+        cuts = _power_cuts(options.power_cut, plays, outcomes)
+        done.figures["activities_with_power_cuts"] = cuts
+        done.tables.append(("Power cuts", ("figure", "value"), list(cuts.items())))
+    return done
 
 
-def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
-    """The model each subject is judged by, where it is not the one that ships."""
+def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, tuple[FallModel, ...]]:
+    """The models each subject is judged by, where they are not those that ship."""
+    beside = tuple(_model(path) for path in options.beside)
+    own = _own_models(options, trials)
+    if beside and not own:
+        raise FormatError("--beside goes with --model, --leave-out or --folds")
+    return {subject: (model, *beside) for subject, model in own.items()}
+
+
+def _model(path: Path) -> FallModel:
+    try:
+        return load_model(path)
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+
+
+def _own_models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
     if options.leave_out is not None:
         if options.position not in AIMS:
             raise FormatError(f"--leave-out: there is no model of its own for {options.position}")
@@ -84,30 +124,21 @@ def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, F
         return models
     if options.model is None:
         return {}
-    try:
-        model = load_model(options.model)
-    except ValueError as error:
-        raise FormatError(str(error)) from None
-    return dict.fromkeys((t.subject for t in trials), model)
+    return dict.fromkeys((t.subject for t in trials), _model(options.model))
 
 
-def alarms(stream: Stream, detector: FallDetector, dropout: float = 0.0, seed: int = 0) -> list[float]:
-    """When the detector, never reset, gave each alarm: the end of the frame that completed it, or, where the signal
-    broke off, the moment it concluded that nothing more would come.
-    """
-    found: list[float] = []
-    end = None
-    for frame in frames(stream, "recording", FRAME_S, dropout, seed):
-        if end is not None and frame.at - end > SILENT_S:
-            found += _after_silence(detector, end)
-        end = frame.at + len(frame.samples) / frame.rate_hz
-        found += [end for _ in detector.on_frame(frame)]
-    return found if end is None else found + _after_silence(detector, end)
-
-
-def _after_silence(detector: FallDetector, end: float) -> list[float]:
-    detector.on_tick(end)
-    return [end + SILENT_S for _ in detector.on_tick(end + SILENT_S)]
+def _power_cuts(away_s: float, plays: Sequence[tuple[Stream, Played]], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """How often an impact of activities is kept on flash, and the power cut after it, and the false alarms of that."""
+    hours = sum(o.activity_s for o in outcomes) / 3600
+    cuts, strong = (
+        sum(not owner(s, at).trial.is_fall for s, p in plays for at in getattr(p, name)) for name in ("cuts", "strong")
+    )
+    return {
+        "away_s": away_s,
+        "strong_impacts_per_hour": strong / hours if hours else None,
+        "power_cuts": cuts,
+        "false_alarms_per_power_cut": sum(len(o.false) for o in outcomes) / cuts if cuts else None,
+    }
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:

@@ -46,11 +46,11 @@ def run(options: argparse.Namespace) -> Report:
     raw = _npz(options.file) if options.file.suffix == ".npz" else _csv(options.file)
     unit = _unit(options.file, raw)
     try:
-        model = None if options.model is None else load_model(options.model)
+        models = None if options.model is None else (load_model(options.model),)
     except ValueError as error:
         raise FormatError(str(error)) from None
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
-    detector = FallDetector("recording", position, step, model)
+    detector = FallDetector("recording", position, step, models)
     acc = raw / UNITS[unit]
     found: list[Detection] = []
     total = -(-len(acc) // _size(options.rate))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
 from edge.detectors.fall_model import FallModel
-from edge.evaluate.fall_training.fit import Aim, Recipe, calibrated, false_alarms, fit
+from edge.evaluate.fall_training.fit import RECIPES, Aim, calibrated, false_alarms, fit
 from edge.evaluate.fall_training.leaving_out import hours_of, leave_out, save
 from edge.evaluate.fall_training.rivals import compared
 from edge.evaluate.fall_training.table import Table, augmented, found, joined, plain, renamed, supporting
@@ -65,10 +64,11 @@ def run(options: argparse.Namespace) -> Report:
     trials = [t for n, own in enumerate(sets) for t in (renamed(own, f"{n}:") if len(sets) > 1 else own)]
     position = BodyPosition(options.position)
     table, training = tables(trials, options.augmented, options.seed, support(options))
-    without = leave_out(trials, table, training, options.leave_out, AIMS[position], options.seed)
+    recipe = RECIPES[options.trees]
+    without = leave_out(trials, table, training, options.leave_out, AIMS[position], options.seed, recipe)
     if options.folds is not None:
         save(without.models, options.folds)
-    recipe, scores, hours = Recipe(), without.scores, hours_of(trials)
+    scores, hours = without.scores, hours_of(trials)
     model = calibrated(fit(training, recipe, options.seed), table, scores, hours, AIMS[position])
     falls = sum(t.is_fall for t in trials)
     steps = {
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> Report:
         "augmented": options.augmented,
         "support": options.support_npz is not None,
         "leave_out": options.leave_out,
-        "recipe": asdict(recipe),
+        "recipe": recipe.described(),
         "steps": steps,
     }
     if options.compare:
@@ -102,6 +102,7 @@ def run(options: argparse.Namespace) -> Report:
 def add_support(parser: argparse.ArgumentParser) -> None:
     """Options that `falls --leave-out` shares."""
     parser.add_argument("--augmented", type=int, default=AUGMENTED, metavar="K", help="passes with imitated sensors")
+    parser.add_argument("--trees", choices=sorted(RECIPES), default="boosted", help="kind of trees (default boosted)")
     parser.add_argument("--support-npz", type=Path, help="recordings of another position, to steady the trees")
     parser.add_argument("--support-index", type=Path)
 
@@ -110,7 +111,7 @@ def models_without(options: argparse.Namespace, trials: Sequence[Trial]) -> dict
     """For each subject a model that has not seen it (`falls --leave-out`). Raises FormatError."""
     table, training = tables(trials, options.augmented, options.seed, support(options))
     aims = AIMS[BodyPosition(options.position)]
-    return leave_out(trials, table, training, options.leave_out, aims, options.seed).models
+    return leave_out(trials, table, training, options.leave_out, aims, options.seed, RECIPES[options.trees]).models
 
 
 def support(options: argparse.Namespace) -> list[Trial]:

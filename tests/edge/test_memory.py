@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.detectors.facade import Detectors, Listed
-from edge.memory import ASIDE_NAME, FILE_NAME, DetectorMemory
+from edge.memory import ASIDE_NAME, FILE_NAME, URGENT_NAME, DetectorMemory
 from edge.readings import Device, DeviceRole, Reading
 from edge.supervision.devices import DeviceSupervision
 from tests.edge.detectors.test_facade import Counting
@@ -88,3 +88,46 @@ def test_no_room_is_said(tmp_path: Path) -> None:
     memory.load()
     assert not memory.save(memory.take())
     assert memory.counts["not_saved"] == 1
+
+
+def test_what_is_urgent_is_kept_beside_the_memory(tmp_path: Path) -> None:
+    """It is taken up after the memory that it follows; once the memory is saved anew it counts no more."""
+    detectors, memory = _memory(tmp_path)
+    memory.save(memory.take())
+    detectors.on_reading(Reading("a", "spo2", 0.0, 96.0), 0.0)
+    assert memory.save_urgent(memory.take_urgent({"counting"}))
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 1
+    assert restarted.counts["urgent_restored"] == 1
+    detectors.on_reading(Reading("a", "spo2", 1.0, 96.0), 1.0)
+    memory.save(memory.take())
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 2
+    assert restarted.counts["urgent_restored"] == 0
+
+
+def test_what_is_urgent_needs_no_memory(tmp_path: Path) -> None:
+    """A gateway that lost its power in its first minutes; what is judged is gone."""
+    detectors, memory = _memory(tmp_path)
+    detectors.on_reading(Reading("a", "spo2", 0.0, 96.0), 0.0)
+    memory.save_urgent(memory.take_urgent({"counting", "not_there"}))
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 1
+    memory.drop_urgent()
+    memory.drop_urgent()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_urgent_file_costs_nothing_else(tmp_path: Path) -> None:
+    """The memory is taken up, the file put aside."""
+    detectors, memory = _memory(tmp_path)
+    detectors.on_reading(Reading("a", "spo2", 0.0, 96.0), 0.0)
+    memory.save(memory.take())
+    (tmp_path / URGENT_NAME).write_bytes(b"{")
+    again, restarted = _memory(tmp_path)
+    restarted.load()
+    assert again.state()["detectors"]["counting"]["seen"] == 1
+    assert (tmp_path / ASIDE_NAME).read_bytes() == b"{"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.tasks import end_all, to_its_end, until_first_ends
+from edge.tasks import Allowance, end_all, to_its_end, until_first_ends
 
 
 async def _deaf(times: int) -> None:
@@ -76,3 +76,11 @@ async def test_work_that_fails_tells_its_error() -> None:
 
     with pytest.raises(OSError, match="broken"):
         await to_its_end(fails())
+
+
+def test_an_allowance_fills_up_slowly() -> None:
+    """Three at once, then one a minute; an hour of rest gives three again, not sixty."""
+    allowance = Allowance(3, 60.0)
+    assert [allowance.take(t) for t in (0.0, 0.1, 0.2, 0.3, 59.0)] == [True, True, True, False, False]
+    assert [allowance.take(t) for t in (61.0, 62.0)] == [True, False]
+    assert [allowance.take(4_000.0) for _ in range(4)] == [True, True, True, False]

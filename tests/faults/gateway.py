@@ -1,12 +1,13 @@
 """Faults around one gateway: whatever breaks, the cloud has exactly what the home broker took, or is told what went.
 
 Each round a sensor that knows the time and one that does not send 20 readings a second, the SOS button is pressed
-once, and one or two things are broken meanwhile (gateway_breaks.py). When all is mended and the spool is empty the
-cloud's books are compared with what was sent. Lost: a reading or a press that did not arrive, an alarm reported as on
-flash that did not, a number of a lane that never came. Doubled: a reading under two times or one that nobody sent, a
-second alarm for one press, a number that stood for two messages. Dropped is what the stated policy allows, and only
-where the gateway has told it: a piece of a damaged file that cannot be read (`shed` in the status), a time stamp that
-lies in the gateway's future or past (refused, in the log).
+once, and one or two things are broken meanwhile (gateway_breaks.py), one of them the end of the gateway in
+a fall. When all is mended and the spool is empty the cloud's books are compared with what was sent. Lost: a reading or
+a press that did not arrive, an alarm reported as on flash that did not, a fall that raised none, a number of a lane
+that never came. Doubled: a reading under two times or one that nobody sent, a second alarm for one press or fall, a
+number that stood for two messages. Dropped is what the stated policy allows, and only where the gateway has told it: a
+piece of a damaged file that cannot be read (`shed` in the status), a time stamp that lies in the gateway's future or
+past (refused, in the log).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from tests.support.rounds import finish, options, press
 _PLAY_S = 2.4
 _STEP_S = 0.05
 _SETTLE_S = 60.0
-_AFRESH = frozenset({"kill_gateway", "restart_home_broker", "damaged_spool"})
+_FALL = "kill_in_a_fall"
+_AFRESH = frozenset({"kill_gateway", "restart_home_broker", "damaged_spool", _FALL})
 """Faults after which the home broker delivers again; a sensor without a clock is then stamped anew (docs/gateway.md).
 """
 _TIMES = frozenset({"clock_step", "no_time_at_start"})
@@ -172,12 +174,17 @@ class Round:
     def _alarms(self, log: list[dict[str, object]], *, forgiven: bool) -> None:
         arrived = self.bed.cloud.books.alarms
         with self.bed.cloud.lock:
-            presses = {i for i in set(arrived) - self.alarms_before if arrived[i][0].kind is AlarmKind.SOS}
+            new = {i: arrived[i][0].kind for i in set(arrived) - self.alarms_before}
             known = {(i, e.state) for i, events in arrived.items() for e in events}
-        self.alarms = len(presses)
+        presses, falls = ({i for i in new if new[i] is kind} for kind in (AlarmKind.SOS, AlarmKind.FALL))
+        self.alarms = len(presses) + len(falls)
         if len(presses) != 1 and not (forgiven and not presses):
             self.notes.append(f"{len(presses)} alarms for one press: {sorted(presses)}")
-        lost = int(not presses)
+        fell = int(_FALL in self.faults)
+        if len(falls) != fell:
+            self.notes.append(f"{len(falls)} alarms for {fell} falls: {sorted(falls)}")
+        self.doubled += max(0, len(falls) - fell)
+        lost = int(not presses) + max(0, fell - len(falls))
         self.doubled += max(0, len(presses) - 1)
         lost += sum(e["event"] == "alarm_state" and (e["alarm_id"], e["state"]) not in known for e in log)
         self.dropped += lost if forgiven else 0
@@ -208,6 +215,8 @@ class Round:
 
         def told() -> bool:
             if not bed.cloud.replied(command.id):
+                if _FALL in self.faults:  # it still asks
+                    bed.devices.publish(*pack("sos", round(time.time(), 3), button="cancel"), qos=1)
                 bed.cloud.command(command)
                 time.sleep(0.2)
             bed.tend()

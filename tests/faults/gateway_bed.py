@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.readings import SignalFrame
+from protocols.waveform import WaveFrame, encode_wave
 from tests.faults.gateway_cloud import GATEWAY, Cloud
 from tests.support.chain import leave, wait_for
 from tests.support.gateway import ask_status, wiring
@@ -58,6 +61,10 @@ role = "climate"
 id = "sos"
 role = "sos"
 room = "bedroom"
+[[devices]]
+id = "worn"
+role = "wearable"
+position = "waist"
 """
 
 
@@ -74,6 +81,7 @@ class Bed:
         self.wanted = False
         self.restarts = 0
         self.config_version = 0
+        self.wave_seq = 0
         self.set_clock(0.0)
         for name in self.ports:
             self.start_broker(name)
@@ -137,6 +145,13 @@ class Bed:
         else:
             process.terminate()
         process.wait(20)
+
+    def wear(self, frames: list[SignalFrame]) -> None:
+        """The wearable sends its signal."""
+        for frame in frames:
+            steps = np.round(frame.samples * 1000).astype(np.int16)
+            wave = WaveFrame("worn", frame.seq, frame.at, frame.rate_hz, 0.001, 16.0, 0.0, frame.channels, steps)
+            self.devices.publish("home/v1/worn/wave", encode_wave(wave), qos=1)
 
     def tend(self) -> None:
         """What systemd does: a gateway that ended by itself is started again."""

@@ -8,18 +8,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from edge.memory import URGENT_NAME
 from firmware_sim.devices import pack
 from protocols.wire import Configure
+from tests.edge.detectors import fall_physics
 from tests.faults.gateway_bed import Bed
+from tests.support.chain import wait_for
 
 FAULTS = (
     "kill_gateway", "restart_home_broker", "restart_cloud_broker", "cut_link", "half_open_link", "packet_loss",
     "slow_link", "disk_full", "clock_step", "no_time_at_start", "damaged_spool", "rough_sensors", "configuration",
+    "kill_in_a_fall",
 )  # fmt: skip
-_ALONE = frozenset({"damaged_spool", "clock_step", "no_time_at_start", "disk_full"})
+_ALONE = frozenset({"damaged_spool", "clock_step", "no_time_at_start", "disk_full", "kill_in_a_fall"})
 """At most one of these in a round: what each of them may cost is judged by its own rule."""
+_AT_HOME = frozenset({"restart_home_broker", "kill_gateway", "rough_sensors", "configuration"})
+"""Not with a fall: its signal must reach the gateway until the impact, and the gateway be there to keep it."""
 _TWO_FAULTS = 0.35
 _STEPS_S = (-7_200.0, -40.0, 30.0, 3_600.0, 200_000.0)
 
@@ -28,6 +35,7 @@ def draw(rng: random.Random, faults: tuple[str, ...]) -> list[str]:
     """The faults of one round: one, or two that overlap."""
     first = rng.choice(faults)
     others = [f for f in faults if f != first and not (first in _ALONE and f in _ALONE)]
+    others = [f for f in others if "kill_in_a_fall" not in (first, f) or not {first, f} & _AT_HOME]
     return [first, rng.choice(others)] if others and rng.random() < _TWO_FAULTS else [first]
 
 
@@ -66,6 +74,23 @@ class Breaker:
         if self._rng.random() < 0.3:  # once more, perhaps while it starts
             self._bed.end_gateway(kill=True)
             self._bed.start_gateway()
+
+    @contextmanager
+    def _kill_in_a_fall(self) -> Iterator[None]:
+        """The gateway is killed when the impact is on flash; up to four seconds of the signal that follows are lost."""
+        bed, rng = self._bed, self._rng
+        signal, impact = fall_physics.fall(after_s=12)
+        frames = fall_physics.frames(signal, at=time.time() - len(signal) / 50, seq=bed.wave_seq)
+        hit, lost = int(impact * 2) + 1, rng.randrange(9)
+        bed.wave_seq += len(frames) + lost + 1_000
+        bed.wear(frames[:hit])
+        wait_for("impact on flash", (bed.data / URGENT_NAME).exists, 20)
+        self._pause(0.0, 0.5)
+        bed.end_gateway(kill=True)
+        self._pause(0.0, 0.6)
+        bed.start_gateway()
+        yield
+        bed.wear([replace(f, at=f.at + lost / 2, seq=f.seq + lost) for f in frames[hit:]])
 
     @contextmanager
     def _restart_home_broker(self) -> Iterator[None]:

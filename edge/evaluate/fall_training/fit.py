@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.detectors.fall import REFRACTORY_S
 from edge.detectors.fall_model import FallModel
 from edge.evaluate.fall_scoring import ONE_ALARM_S
+from edge.evaluate.fall_training.forest import extra_trees
 from edge.evaluate.fall_training.table import FALL, LEFT_OUT, NO_FALL, Table
 from edge.evaluate.report import FormatError
 from edge.readings import Sensitivity
@@ -19,7 +20,9 @@ from edge.readings import Sensitivity
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the trees are grown with: small ones, many, each split choosing among few figures."""
+    """What the trees are grown with: small ones, many, each split choosing among few figures. `kind` is "boosted", or
+    "extra" (then `rate` and `l2` say nothing).
+    """
 
     trees: int = 300
     leaves: int = 6
@@ -27,6 +30,18 @@ class Recipe:
     least_rows: int = 15
     l2: float = 3.0
     share_of_figures: float = 0.2
+    kind: str = "boosted"
+
+    def described(self) -> dict[str, Any]:
+        """As it stands in model files and results."""
+        said = asdict(self)
+        return said if self.kind != "boosted" else {k: v for k, v in said.items() if k != "kind"}
+
+
+RECIPES: dict[str, Recipe] = {
+    "boosted": Recipe(),
+    "extra": Recipe(trees=150, leaves=300, least_rows=3, share_of_figures=0.3, kind="extra"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,7 @@ class Aim:
 
 
 def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
-    """Boosted trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
+    """Trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
         from threadpoolctl import threadpool_limits
@@ -52,6 +67,21 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     truth = table.truth == FALL
     if truth.all() or not truth.any():
         raise FormatError("training wants falls and other impacts; these recordings have only one of them")
+    figures = table.figures.astype(np.float32)
+    if recipe.kind == "extra":
+        return _model(
+            extra_trees(
+                figures,
+                truth,
+                table.weight,
+                trees=recipe.trees,
+                leaves=recipe.leaves,
+                least_rows=recipe.least_rows,
+                share_of_figures=recipe.share_of_figures,
+                seed=seed,
+            ),
+            0.0,
+        )
     trees = HistGradientBoostingClassifier(
         max_iter=recipe.trees,
         learning_rate=recipe.rate,
@@ -63,7 +93,7 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
         random_state=seed,
     )
     with threadpool_limits(1):  # threads that wait for each other on a busy machine take ten times as long
-        fitted = trees.fit(table.figures.astype(np.float32), truth, sample_weight=table.weight)
+        fitted = trees.fit(figures, truth, sample_weight=table.weight)
     nodes = [predictors[0].nodes for predictors in fitted._predictors]
     return _model(nodes, float(fitted._baseline_prediction.ravel()[0]))
 

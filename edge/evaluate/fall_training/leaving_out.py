@@ -35,6 +35,7 @@ def leave_out(
     size: int,
     aims: Mapping[Sensitivity, Aim],
     seed: int,
+    recipe: Recipe,
 ) -> LeftOut:
     """Fit one model a group of `size` people, on all others; neither its trees nor its thresholds know the group.
 
@@ -47,7 +48,7 @@ def leave_out(
         raise FormatError(f"leaving out {size} people at a time, and another {size}, leaves nobody to train on")
 
     def without(*which: set[str]) -> FallModel:
-        return fit(training.rows(~np.isin(training.subject, list(set[str]().union(*which)))), Recipe(), seed)
+        return fit(training.rows(~np.isin(training.subject, list(set[str]().union(*which)))), recipe, seed)
 
     rows = [np.isin(table.subject, list(group)) for group in left_out]
     inner = np.full((len(left_out), len(table.truth)), np.nan)

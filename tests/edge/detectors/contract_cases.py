@@ -65,7 +65,9 @@ class Scored:
         self._series = SeriesDetector()
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
-        """A score for every number."""
+        """A score for every number of the series."""
+        if reading.device != "s":
+            return []
         score = 0.0 if isinstance(reading.value, bool | str) else self._series.push(reading.value)
         return [Detection(AlarmKind.TECHNICAL, Priority.LOW, now, "s", "unusual", score)] if score > 0 else []
 

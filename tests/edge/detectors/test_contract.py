@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+import random
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,9 @@ from tests.edge.detectors.contract_cases import CASES, DEVICES, ZONE, Case, Mome
 from tests.edge.detectors.location.walks import NOON
 
 STEADY = [case for case in CASES if case.steady]
+AT_ONCE = [case for case in CASES if not case.steady]
+SILENCE_SPEAKS = ("routine", "habits", "bed", "departure")
+"""Detectors to which silence says something: what a gap may add is tested with each."""
 WITH_MEANING = [case for case in CASES if case.name != "series"]
 """To a series without a meaning every finite number is a value."""
 _CUTS = 6
@@ -108,9 +114,66 @@ def test_a_step_of_the_clock_is_no_passing_of_time(case: Case, step: float) -> N
     kept(detector)
 
 
+@pytest.mark.parametrize("case", [c for c in AT_ONCE if c.name != "series"], ids=lambda case: case.name)
+@pytest.mark.parametrize("step", [-86_400.0, -3_600.0, -1.0, 3_600.0, 86_400.0, 40 * 86_400.0])
+def test_a_step_of_the_clock_adds_nothing(case: Case, step: float) -> None:
+    """Where an event alarms at once or over weeks: wherever the clock steps, nothing is told that was not told without,
+    and nothing more often.
+    """
+    stream, plain = _stream(case), Counter(d.reason for _, d in _plain(case)[0])
+    for n in range(1, _CUTS):
+        cut, detector = len(stream) * n // _CUTS, case.make()
+        later = [(now + step, [_moved(one, step) for one in heard]) for now, heard in stream[cut:]]
+        found = Counter(d.reason for _, d in play(detector, [*stream[:cut], *later]))
+        assert found <= plain, f"the clock stepped at {cut} of {len(stream)}"
+        kept(detector)
+
+
+@pytest.mark.parametrize("case", [c for c in AT_ONCE if c.name != "trends"], ids=lambda case: case.name)
+def test_a_step_of_the_clock_hides_nothing(case: Case) -> None:
+    """What does not live by the calendar finds the same whatever the clock does."""
+    stream, plain = _stream(case), [d.reason for _, d in _plain(case)[0]]
+    for step in (-86_400.0, 86_400.0):
+        for n in (2, 4):
+            cut = len(stream) * n // _CUTS
+            later = [(now + step, [_moved(one, step) for one in heard]) for now, heard in stream[cut:]]
+            assert [d.reason for _, d in play(case.make(), [*stream[:cut], *later])] == plain
+
+
 def _moved(one: Reading | SignalFrame, step: float) -> Reading | SignalFrame:
-    assert isinstance(one, Reading)
-    return Reading(one.device, one.metric, one.at + step, one.value)
+    return replace(one, at=one.at + step)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name not in SILENCE_SPEAKS], ids=lambda case: case.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_gaps_add_nothing(case: Case, seed: int) -> None:
+    """Every third message is lost, and long stretches: no reason that was not there without, and nothing breaks."""
+    rng, detector = random.Random(seed), case.make()
+    quiet, stream = 0, []
+    for now, heard in _stream(case):
+        quiet = rng.randrange(60) if rng.random() < 0.01 else max(0, quiet - 1)
+        stream.append((now, [one for one in heard if not quiet and rng.random() < 0.67]))
+    found = play(detector, stream)
+    assert {d.reason for _, d in found} <= {d.reason for _, d in _plain(case)[0]}
+    kept(detector)
+
+
+@by_name
+@pytest.mark.parametrize("seed", range(2))
+def test_what_unrelated_sensors_say_in_between_does_not_matter(case: Case, seed: int) -> None:
+    """Devices that have nothing to do with the event speak in every moment, before, between and after: the same is
+    found at the same moments.
+    """
+    rng, stream = random.Random(seed), []
+    for now, heard in _stream(case):
+        strangers = [
+            Reading("cellar", metric, now, value) for metric, value in (("illuminance", 20.0), ("humidity", 60.0))
+        ]
+        mixed = [*heard]
+        for one in strangers:
+            mixed.insert(rng.randrange(len(mixed) + 1), one)
+        stream.append((now, mixed))
+    assert play(case.make(), stream) == _plain(case)[0]
 
 
 def _nonsense(one: Reading | SignalFrame, n: int) -> list[Reading | SignalFrame]:

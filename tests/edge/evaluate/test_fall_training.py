@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from edge.detectors.fall import FallDetector
 from edge.detectors.fall_features import NAMES
 from edge.detectors.fall_model import load_model, models_for
 from edge.evaluate.cli import main
-from edge.evaluate.fall_training.fit import reaching
+from edge.evaluate.fall_play import play
+from edge.evaluate.fall_training.fit import RECIPES, fit, reaching
 from edge.evaluate.fall_training.table import Table, found
-from edge.evaluate.falls import alarms
 from edge.evaluate.joining import START, streams
 from edge.evaluate.recordings import load
 from edge.readings import BodyPosition, Sensitivity
@@ -148,7 +149,7 @@ def test_a_long_recording_of_people(recordings: Path, tmp_path: Path, name: str,
     assert {t.is_fall for t in trials} == {True, False}
     even = [replace(t, rate_hz=float(rate), holes=()) for t in trials]
     (joined,) = streams(even, joined=True, seed=3)
-    heard = alarms(joined, FallDetector("recording", position))
+    heard = play(joined, partial(FallDetector, "recording", position)).alarms
     np.savez(tmp_path / "long.npz", acc=np.concatenate([piece.acc for piece in joined.pieces]))
     out = tmp_path / "out.json"
     command = ["stream", str(tmp_path / "long.npz"), "--rate", str(rate), "--position", position.value, "--json"]
@@ -187,3 +188,24 @@ def test_a_share_of_falls_sets_the_threshold(share: float, least: float) -> None
     threshold = reaching(table, scores, share)
     assert least - 0.01 < threshold < least
     assert found(table, scores, threshold) >= share * 4
+
+
+def test_extra_trees_are_kept_as_they_were_fitted() -> None:
+    """The nodes in a model's form give the share of falls that the forest itself gives."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    rng = np.random.default_rng(3)
+    figures = rng.normal(size=(600, len(NAMES))).astype(np.float32)
+    truth = (figures[:, 0] + rng.normal(0, 0.5, 600)) > 0.5
+    table = Table(
+        figures.astype(np.float64), np.full(600, "a"), truth.astype(np.int64), np.arange(600.0), np.zeros(600, int),
+        np.full(600, -1), np.ones(600),
+    )  # fmt: skip
+    recipe = replace(RECIPES["extra"], trees=20)
+    forest = ExtraTreesClassifier(
+        n_estimators=20, max_leaf_nodes=recipe.leaves, min_samples_leaf=3, max_features=0.3, random_state=7
+    ).fit(figures, truth)
+    model = fit(table, recipe, 7)
+    assert model.scores(table.figures) == pytest.approx(forest.predict_proba(figures)[:, 1], abs=1e-5)
+    assert "kind" in recipe.described()
+    assert "kind" not in RECIPES["boosted"].described()
