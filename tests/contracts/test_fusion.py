@@ -10,15 +10,15 @@ import pytest
 from cloud.context import Context
 from cloud.db.schema import alarms, commands, incident_events, outbox, timers
 from cloud.incidents import actions
-from cloud.incidents.cries import CRIES
+from cloud.incidents.cries import CAUSE, CRIES
 from cloud.incidents.intake import AlarmIntake
 from cloud.incidents.queries import incident_detail
 from cloud.incidents.states import Outcome
 from cloud.incidents.store import NotAllowedError
-from protocols.faults import Fault
-from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Evidence, Priority
+from cloud.supervision.status import Heard, StatusIntake
+from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Evidence, Priority, Status, StatusKind
 from tests.conftest import ManualClock
-from tests.support.district import GATEWAY, alarm, settle
+from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import ME, raise_alarm, rows_of, run_timers, the_incident
 
 
@@ -187,4 +187,7 @@ async def test_a_sensor_that_cries_is_reported_by_what_operators_found(context: 
         await actions.close(context, ME, found["id"], (await the_incident(context))["version"], outcome, "")
         clock.now += 86_400
     (fault,) = [await the_incident(context)]
-    assert (fault["class"], fault["cause"]) == ("technical", f"{Fault.SENSOR_CRIES_OFTEN}:wrist-1")
+    assert (fault["class"], fault["cause"]) == ("technical", f"{CAUSE}:wrist-1")
+    well = Status(v=1, kind=StatusKind.HEARTBEAT, session="s", at=clock.now, clock=Clock.SYNCED, faults=[])
+    await StatusIntake(context).accept([Heard(GATEWAY, HOME, well, retained=False)])
+    assert (await the_incident(context))["cause"] == fault["cause"], "a status of the home does not end it"

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cloud.incidents.cries import CAUSE
 from cloud.incidents.states import State
 from edge.alarms.states import TRANSITIONS
 from edge.detectors.home.climate import COLD, HEAT
 from edge.detectors.news2 import Sign
 from edge.detectors.trend_limits import LIMITS, reason_of
 from protocols.errors import Reason
+from protocols.faults import Fault
 from protocols.metrics import METRICS
 from protocols.wire import AlarmKind, Lane, Priority, TellOutcome, ToldWhat
 from tests.support.texts import WEB, texts_of
@@ -132,6 +134,7 @@ def test_every_code_has_words(lang: str) -> None:
         "lane": Lane,
         "channel": _channels(),
         "told": {*TellOutcome, *ToldWhat} - {ToldWhat.ALARM},
+        "cause": {*Fault, CAUSE, "unusual_value"},
     }
     assert [
         f"{group}.{code}" for group, codes in wanted.items() for code in codes if f"{group}.{code}" not in texts

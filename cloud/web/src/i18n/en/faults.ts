@@ -20,6 +20,7 @@ export const faults: Record<keyof typeof zh, string> = {
   "cause.sensor_implausible": "Sensor value impossible",
   "cause.sensor_cries_often": "Sensor often cries for nothing",
   "cause.sensor_tamper": "Sensor tampered with",
+  "cause.alarms_often_false": "Alarms often false",
   "cause.unusual_value": "Reading unlike its own past",
   "cause.fallback_sms": "Fallback SMS cannot be sent (modem, SIM card or network)",
   "cause.detector_failed": "A detector has failed; part of the home is not watched",

@@ -18,6 +18,7 @@ export const faults = {
   "cause.sensor_implausible": "传感器读数不合理",
   "cause.sensor_cries_often": "传感器频繁误报",
   "cause.sensor_tamper": "传感器被拆动",
+  "cause.alarms_often_false": "报警多为误报",
   "cause.unusual_value": "读数与往常不同",
   "cause.fallback_sms": "备用短信发不出去（调制解调器、SIM卡或信号）",
   "cause.detector_failed": "检测程序出错，部分检测停止",
