@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge.files import sync_folder, write_whole
-
-KEY, CERTIFICATE, AUTHORITY = "gateway.key", "gateway.crt", "ca.crt"
-CURRENT = "current"
+from edge.provisioning.places import AUTHORITY as AUTHORITY
+from edge.provisioning.places import CERTIFICATE as CERTIFICATE
+from edge.provisioning.places import CURRENT
+from edge.provisioning.places import KEY as KEY
 
 
 class CredentialsError(Exception):
@@ -42,21 +43,16 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The credentials in use; times are Unix seconds."""
+    """The credentials in use; `not_after` is Unix seconds."""
 
     gateway: str
     certificate: str
-    not_before: float
     not_after: float
     key: ec.EllipticCurvePrivateKey
 
     def sign(self, text: str) -> str:
         """Base64 of the ECDSA-SHA256 signature of `text`."""
         return base64.b64encode(self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode()
-
-    def renew_at(self) -> float:
-        """When two thirds of its life are over."""
-        return self.not_before + (self.not_after - self.not_before) * 2 / 3
 
 
 def new_key(pending: Path | None = None) -> NewKey:
@@ -122,8 +118,7 @@ def present(folder: Path) -> Present:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key() or not names:
         raise CredentialsError(f"{folder / CURRENT}: {KEY} is not the key of {CERTIFICATE}")
-    begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-    return Present(str(names[0].value), text, begin, end, key)
+    return Present(str(names[0].value), text, certificate.not_valid_after_utc.timestamp(), key)
 
 
 def _requesting(key: ec.EllipticCurvePrivateKey) -> NewKey:

@@ -12,9 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from edge.spool import sums
+from edge.spool import schema, sums
 from edge.spool.errors import SpoolCorrupt, damaged, spool_error
-from edge.spool.schema import LOG_BYTES, connect
 from protocols.metrics import Value
 from protocols.wire import Lane, SeqRange, Shed
 
@@ -57,7 +56,7 @@ class SpoolFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.db = connect(path)
+        self.db = schema.connect(path)
         try:
             if self.meta("epoch") is None and self._holds_anything():
                 raise damaged(path, "the epoch")
@@ -292,7 +291,7 @@ class SpoolFile:
     def shorten_log(self) -> None:
         """Move a long log into the file; it begins anew with the next change."""
         with self.reading():
-            if os.stat(f"{self.path}-wal").st_size > LOG_BYTES:
+            if os.stat(f"{self.path}-wal").st_size > schema.LOG_BYTES:
                 self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def sound(self) -> bool:

@@ -1,6 +1,6 @@
 """What a gateway costs in a home, how soon an alarm is on flash, and what ten thousand messages a second do to it.
 
-The daemon runs as shipped (default configuration, mutual TLS, the environment of its systemd unit with a cache of
+The daemon runs as shipped (default configuration, provisioned, the environment of its systemd unit with a cache of
 compiled modules that one start has filled) between two real brokers, with a cloud that answers. Steady: memory, CPU,
 bytes written. Then falls, smoke and its end: from the publishing of the message that causes the alarm to the log line
 that says it is on flash. Then the burst, with smoke every half second.
@@ -29,7 +29,7 @@ import psutil
 from tests.bench import report
 from tests.bench.gateway_alarms import Event, Timed, caused, of_falls, of_flags
 from tests.bench.gateway_home import WEARABLES, Home, devices_toml
-from tests.support.authority import gateway_wiring, make_authority, shipped_broker
+from tests.support.authority import make_authority, provisioned, shipped_broker
 from tests.support.chain import wait_for
 from tests.support.gateway import GATEWAY, AnsweringCloud, as_shipped, ask_status, wiring
 from tests.support.mosquitto import free_port, mosquitto, mosquitto_program
@@ -188,7 +188,7 @@ def _playing(seed: int, compiled: Path) -> Iterator[Around]:
     """A home that plays, and both brokers; the cloud's is as deploy/ ships it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anju-bench-")))
-        tls = gateway_wiring(folder, make_authority(folder, time.time()), GATEWAY, time.time())
+        tls = provisioned(folder / "data", make_authority(folder, time.time()), GATEWAY, time.time())
         home_port = stack.enter_context(mosquitto())
         tls_port, cloud_port = stack.enter_context(shipped_broker(folder))
         stack.enter_context(closing(AnsweringCloud(cloud_port)))

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from edge.clock.kept import write_last_known
-from edge.spool import file, schema
+from edge.spool import schema
 from edge.spool.store import Spool
 from protocols.senml import resolve
 from protocols.wire import Lane, decode_telemetry
 from tests.support.spool import T, alarm_id, make_alarm, make_batch
 
 _LIMIT = 24_000
-schema.LOG_BYTES = file.LOG_BYTES = 100_000
+schema.LOG_BYTES = 100_000
 """A life here is short: the log must be moved into the file many times in it."""
 
 

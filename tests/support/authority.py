@@ -9,6 +9,8 @@ from pathlib import Path
 
 from cloud.enrolment import authority as ca
 from edge.provisioning import credentials
+from edge.provisioning.places import AUTHORITY, CERTIFICATE, KEY
+from edge.provisioning.renewal import CREDENTIALS
 from tests.support.mosquitto import free_port, mosquitto_program, wait_for_port
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -25,16 +27,16 @@ def make_authority(folder: Path, now: float) -> ca.Authority:
     return made
 
 
-def gateway_wiring(folder: Path, authority: ca.Authority, gateway: str, now: float) -> str:
-    """A key and a certificate of a gateway in `folder`/gateway, and the lines of [cloud_broker] that name them."""
+def provisioned(data: Path, authority: ca.Authority, gateway: str, now: float) -> str:
+    """A gateway's key and certificate in its data folder, as `anju-gateway provision` leaves them; the lines of
+    [cloud_broker] that name them, and a section [provisioning].
+    """
     made = credentials.new_key()
     certificate = authority.issue(ca.read_request(made.request), gateway, 3, now, 30)
-    own = folder / "gateway"
-    own.mkdir()
-    files = {"ca_file": authority.pem.encode(), "cert_file": certificate.encode(), "key_file": made.pem}
-    for name, content in files.items():
-        (own / name).write_bytes(content)
-    return "".join(f'{name} = "{own / name}"\n' for name in files)
+    place = credentials.store(data / CREDENTIALS, made, certificate, authority.pem)
+    files = {"ca_file": AUTHORITY, "cert_file": CERTIFICATE, "key_file": KEY}
+    lines = [f'{name} = "{place / file}"' for name, file in files.items()]
+    return "\n".join([*lines, "[provisioning]", 'url = "https://localhost"', ""])
 
 
 @contextmanager

@@ -43,7 +43,7 @@ async def _enrol(context: Context, authority: ca.Authority, token: str, key: New
 async def _renew(
     context: Context, authority: ca.Authority, present: str, signed_by: NewKey, new: NewKey
 ) -> service.Enrolled:
-    signer = Present("x", present, 0.0, 0.0, signed_by.key)
+    signer = Present("x", present, 0.0, signed_by.key)
     signature = base64.b64decode(signer.sign(new.request))
     async with context.work() as work:
         return await service.renew(work, authority, present, new.request, signature, 90)

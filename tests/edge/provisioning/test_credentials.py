@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from cloud.enrolment import authority as ca
 from edge.clock import Instant, SystemClock
 from edge.files import write_whole
 from edge.provisioning import client, credentials
-from edge.provisioning.client import Answer, EnrolmentError
+from edge.provisioning.client import EnrolmentError
 from edge.provisioning.credentials import CredentialsError, NewKey
 from edge.provisioning.renewal import Renewal
 
@@ -97,28 +104,71 @@ def test_only_https(url: str) -> None:
         client.check_url(url)
 
 
-async def test_renewed_in_time(tmp_path: Path, authority: ca.Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before two thirds of its life nothing is asked; then a failure waits with jitter, and an answer is put in use."""
+@contextmanager
+def _enrolment(answer: Callable[[str], tuple[int, dict[str, Any]]]) -> Iterator[str]:
+    """The cloud's endpoint on this machine; `answer` makes status and body of a certificate request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, body = answer(asked["csr"])
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_renewed_in_time(tmp_path: Path, authority: ca.Authority) -> None:
+    """Before two thirds of its life nothing is asked; then a failure waits with jitter, and an answer is put in use.
+    The daemon itself has loaded nothing for it.
+    """
     folder, clock, key = tmp_path / "credentials", _Clock(), credentials.new_key()
     credentials.store(folder, key, _certificate(authority, key), authority.pem)
     asked: list[str] = []
 
-    def answer(self: client.EnrolmentClient, certificate: str, csr: str, signature: str) -> Answer:
+    def answer(csr: str) -> tuple[int, dict[str, Any]]:
         asked.append(csr)
         if len(asked) == 1:
-            raise EnrolmentError("not reached")
+            return 503, {"code": "away", "detail": "not now"}
         pem = authority.issue(ca.read_request(csr), "gw-1", 9, clock.wall, 90)
-        return Answer("gw-1", pem, authority.pem, clock.wall + 90 * _DAY_S, "localhost", 8883)
+        return 200, {
+            "gateway": "gw-1", "certificate": pem, "authority": authority.pem,
+            "expires_at": clock.wall + 90 * _DAY_S, "broker_host": "localhost", "broker_port": 8883,
+        }  # fmt: skip
 
-    monkeypatch.setattr(client.EnrolmentClient, "renew", answer)
-    renewal = Renewal("https://anju.example", None, folder, clock, random.Random(1))
-    assert await renewal.step() == 3_600
-    assert asked == []
-    assert renewal.expires_at == pytest.approx(_NOW + 90 * _DAY_S)
-    clock.wall += 61 * _DAY_S
-    assert await renewal.step() < 61
-    await renewal.step()
+    with _enrolment(answer) as url, capture_logs() as logs:
+        renewal = Renewal(url, None, folder, clock, random.Random(1))
+        assert await renewal.step() == 3_600
+        assert asked == []
+        assert renewal.expires_at == pytest.approx(_NOW + 90 * _DAY_S)
+        clock.wall += 61 * _DAY_S
+        assert await renewal.step() < 61
+        await renewal.step()
     first, second = (ca.key_hash(ca.read_request(csr).public_key()) for csr in asked)
     assert first == second, "the key made for the first try is used again"
     assert credentials.present(folder).not_after == pytest.approx(clock.wall + 90 * _DAY_S)
+    assert renewal.expires_at == pytest.approx(clock.wall + 90 * _DAY_S)
     assert dict(renewal.counts) == {"failed": 1, "renewed": 1}
+    assert "503 away not now" in logs[0]["error"]
+
+
+@pytest.mark.parametrize("content", [None, "rubbish", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+async def test_what_is_no_certificate_is_told(tmp_path: Path, content: str | None) -> None:
+    """A certificate that is not there, or is none, is a failure that is tried again."""
+    (tmp_path / "current").mkdir()
+    if content is not None:
+        (tmp_path / "current" / credentials.CERTIFICATE).write_text(content)
+    renewal = Renewal("https://anju.example", None, tmp_path, _Clock(), random.Random(1))
+    assert await renewal.step() <= 60
+    assert dict(renewal.counts) == {"failed": 1}
