@@ -69,6 +69,10 @@ def main() -> int:
     for key in samples[0]:
         first, last = mean(warm[:half], key), mean(warm[half:], key)
         figures |= {f"{key}_first_half": first, f"{key}_second_half": last, f"{key}_growth": last / first}
+    for part in _PARTS:  # a leak climbs from each tenth to the next; a pool that was filled once does not
+        for tenth in range(10):
+            rows = samples[len(samples) * tenth // 10 : len(samples) * (tenth + 1) // 10]
+            figures[f"{part}_rss_mb_tenth_{tenth + 1}"] = mean(rows, f"{part}_rss_mb")
     figures["ack_p99_ms_first_part"] = latencies[0]["ack_p99_ms"]
     figures["ack_p99_ms_last_part"] = latencies[-1]["ack_p99_ms"]
     figures["unanswered"] = sum(part["missing"] for part in latencies)
