@@ -257,7 +257,7 @@ def _detection(
 
 
 def _packed(series: _Series) -> str:
-    """A series as text: mostly figures of few digits, which shrink to a quarter."""
+    """A series as text: mostly figures of few digits, which shrink to a third."""
     own = [series.total, series.n, series.last, series.last_at if math.isfinite(series.last_at) else None]
     own += [series.missing, series.rest, series.stretch, series.told, series.calm]
     body = msgspec.json.encode({"own": own, "detector": series.detector.state()})
