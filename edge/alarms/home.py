@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from edge.alarms.ladder import Ladders, Loudness
-from edge.alarms.moments import moment, same_moment
+from edge.alarms.moments import moment, same_moment, takes_up
 from edge.alarms.states import (
     ENDED,
     NOT_CANCELLABLE,
@@ -126,7 +126,9 @@ class Alarms:
         if ended is not None and now.mono - ended < self._merge_s and asks:
             self.counts["repeated"] += 1
             return []
-        return effects + self._begin(weighed(detection, self._risks, detection.confidence), now)
+        return effects + self._begin(
+            weighed(self._with_what_led_to_it(detection), self._risks, detection.confidence), now
+        )
 
     def press(self, button: str, now: Instant) -> list[Effect]:
         """The resident said "cancel" or "help", by any button of the home or by voice. Help that neither answers a
@@ -251,6 +253,11 @@ class Alarms:
             ):
                 return alarm
         return None
+
+    def _with_what_led_to_it(self, detection: Detection) -> Detection:
+        """What is open of kinds that it would have taken up is evidence of it too: out of bed, then a fall."""
+        before = [a for a in self._open.values() if takes_up(detection, a) and not self._apart(a, detection)]
+        return replace(detection, evidence=(*detection.evidence, *(e for a in before for e in a.evidence)))
 
     def _full(self, kind: AlarmKind) -> bool:
         """Whether no further alarm may be opened beside those of its sort."""

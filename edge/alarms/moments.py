@@ -73,6 +73,12 @@ def same_moment(alarm: Alarm, detection: Detection, priority: Priority) -> bool:
     return RANK[priority] > RANK[alarm.priority] and _goes_on(alarm, detection)
 
 
+def takes_up(detection: Detection, alarm: Alarm) -> bool:
+    """Whether an open alarm of another kind would have been evidence of this detection, had it come after it."""
+    known = TAKES_UP.get(detection.kind, {}).get(alarm.kind)
+    return known is not None and abs(detection.at - alarm.at) <= known.within_s
+
+
 def _goes_on(alarm: Alarm, detection: Detection) -> bool:
     """The same detector of the same device, which has not said that it is over."""
     told = {(e.detector, e.device) for e in alarm.evidence}

@@ -171,6 +171,32 @@ def test_what_follows_from_a_fall_is_no_alarm_of_its_own() -> None:
     assert [a.kind for a in alarms.open] == [K.FALL, K.BED_EXIT]
 
 
+def test_what_led_to_a_fall_is_in_its_evidence() -> None:
+    """Out of bed first and then down: the operator sees both in the fall; of a night ago only the fall."""
+    alarms = _alarms()
+    _see(alarms, K.BED_EXIT, 0, "bed")
+    _see(alarms, K.FALL, 300, "radar")
+    assert [(a.kind, [e.device for e in a.evidence]) for a in alarms.open] == [
+        (K.BED_EXIT, ["bed"]),
+        (K.FALL, ["radar", "bed"]),
+    ]
+    later = _alarms()
+    _see(later, K.BED_EXIT, 0, "bed")
+    _see(later, K.FALL, 86_400, "radar")
+    assert [e.device for e in later.open[-1].evidence] == ["radar"]
+
+
+@pytest.mark.parametrize("devices", [("watch", "radar"), ("radar", "watch")])
+def test_in_whatever_order_they_come(devices: tuple[str, str]) -> None:
+    """One fall seen by two, of which the later to speak may have seen it first."""
+    alarms = _alarms()
+    alarms.detect(_seen(K.FALL, 60, devices[0]), _now(61))
+    alarms.tick(_now(120))
+    alarms.detect(_seen(K.FALL, 0, devices[1]), _now(130))
+    (alarm,) = alarms.open
+    assert [e.device for e in alarm.evidence] == [*devices]
+
+
 def test_with_no_room_left_nothing_is_lost() -> None:
     """A sensor that cries without end fills its room; then its detections join what is open of their kind."""
     alarms = _alarms(limit=3)
