@@ -62,7 +62,7 @@ class Alarms:
         self._residents = residents or Residents(())
         self._open: dict[str, Alarm] = {}
         self._recent: OrderedDict[str, Alarm] = OrderedDict()
-        self._ended: dict[tuple[AlarmKind, str], float] = {}
+        self._ended: dict[tuple[AlarmKind, str], tuple[float, Alarm]] = {}
         self._moved: tuple[str, float] | None = None
         self.counts: Counter[str] = Counter()
 
@@ -121,9 +121,7 @@ class Alarms:
         known = self._joinable(detection)
         if known is not None:
             return effects + self._join(known, weighed(detection, self._risks, joint(known, detection)), now)
-        ended = self._ended.get((detection.kind, detection.device))
-        asks = self._ladders.at(detection.kind, now.wall).raise_s > 0
-        if ended is not None and now.mono - ended < self._merge_s and asks:
+        if self._echo(detection, now):
             self.counts["repeated"] += 1
             return []
         return effects + self._begin(
@@ -254,6 +252,17 @@ class Alarms:
                 return alarm
         return None
 
+    def _echo(self, detection: Detection, now: Instant) -> bool:
+        """Whether another detector says of the same device what the resident has just answered. The same detector again
+        means that something has happened again, or is worse.
+        """
+        ended = self._ended.get((detection.kind, detection.device))
+        if ended is None or now.mono - ended[0] >= self._merge_s:
+            return False
+        told = {(e.detector, e.device) for e in ended[1].evidence}
+        again = any((e.detector, e.device) in told for e in detection.evidence)
+        return not again and self._ladders.at(detection.kind, now.wall).raise_s > 0
+
     def _with_what_led_to_it(self, detection: Detection) -> Detection:
         """What is open of kinds that it would have taken up is evidence of it too: out of bed, then a fall."""
         before = [a for a in self._open.values() if takes_up(detection, a) and not self._apart(a, detection)]
@@ -320,7 +329,7 @@ class Alarms:
         changed = replace(alarm, state=state, reason=reason, changed_at=now.wall, deadline=None)
         if state in ENDED:
             del self._open[alarm.alarm_id]
-            self._ended[(alarm.kind, alarm.device)] = now.mono
+            self._ended[(alarm.kind, alarm.device)] = now.mono, changed
             self._remember(changed)
         else:
             self._open[alarm.alarm_id] = changed

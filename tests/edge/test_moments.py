@@ -197,6 +197,25 @@ def test_in_whatever_order_they_come(devices: tuple[str, str]) -> None:
     assert [e.device for e in alarm.evidence] == [*devices]
 
 
+def test_another_fall_soon_after_the_answer_is_asked_about() -> None:
+    """Fine, says the resident, and falls again in getting up; the watch's own word for the first fall is no second."""
+    alarms = _alarms()
+    _see(alarms, K.FALL, 0, "watch", "fall_wrist")
+    alarms.press("cancel", _now(20))
+    assert _see(alarms, K.FALL, 25, "watch", "radar") == []
+    assert alarms.counts["repeated"] == 1
+    assert _events(_see(alarms, K.FALL, 45, "watch", "fall_wrist")) == [(K.FALL, S.PENDING)]
+
+
+def test_worse_soon_after_the_answer_is_asked_about() -> None:
+    """A score that rises half a minute after the resident said that all is well."""
+    alarms = _alarms()
+    alarms.detect(_seen(K.VITALS, 0, "oxi", "news2", Priority.MEDIUM), _now(0))
+    alarms.press("cancel", _now(10))
+    assert _events(alarms.detect(_seen(K.VITALS, 40, "oxi", "news2"), _now(40))) == [(K.VITALS, S.PENDING)]
+    assert [a.priority for a in alarms.open] == [Priority.HIGH]
+
+
 def test_with_no_room_left_nothing_is_lost() -> None:
     """A sensor that cries without end fills its room; then its detections join what is open of their kind."""
     alarms = _alarms(limit=3)

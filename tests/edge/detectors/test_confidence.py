@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -116,10 +117,13 @@ def test_a_limit_from_more_nights_is_surer() -> None:
 
 def test_a_fall_is_as_sure_as_the_model() -> None:
     """Its confidence is calibrated: it grows with the score, and differs between the thresholds; it stays high."""
-    (model,) = models_for(BodyPosition.WRIST)
-    at = [model.confidence(model.thresholds[s]) for s in (Sensitivity.HIGH, Sensitivity.NORMAL, Sensitivity.LOW)]
-    assert at == sorted(at)
-    assert at[0] < at[-1]
+    page = Path("docs/detectors/home.md").read_text(encoding="utf-8")
+    for position in (BodyPosition.WAIST, BodyPosition.WRIST):
+        (model,) = models_for(position)
+        at = [model.confidence(model.thresholds[s]) for s in (Sensitivity.HIGH, Sensitivity.NORMAL, Sensitivity.LOW)]
+        assert at == sorted(at)
+        assert at[0] < DOUBT < at[-1]
+        assert f"{position} " + ", ".join(f"{sure:.2f}" for sure in at) in page
     signal, _ = fall_physics.fall(peak=6.0, after_s=12.0)
     detector = FallDetector("w", BodyPosition.WAIST)
     (found,) = [d for frame in fall_physics.frames(signal, at=NOON) for d in detector.on_frame(frame)]
