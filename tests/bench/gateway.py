@@ -259,13 +259,14 @@ def main() -> int:
     """Entry point of `scripts/bench gateway`."""
     parser = report.parser("gateway", "what the gateway costs in a home, and how late an alarm may be")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the steady part (default 60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first run's home (default 0)")
     options = parser.parse_args()
     print(f"takes about {(options.runs * (options.seconds * 2 + 40) + 60) / 60:.0f} minutes", file=sys.stderr)
     runs, alarms = [], []
     with tempfile.TemporaryDirectory(prefix="anju-compiled-") as compiled:
         first_start_s = _first_start_s(Path(compiled))
         for i in range(options.runs):
-            figures, timed = _run(i, options.seconds, Path(compiled))
+            figures, timed = _run(options.seed + i, options.seconds, Path(compiled))
             runs.append(figures | {"first_start_s": first_start_s})
             alarms += timed
             print(f"run {i + 1}/{options.runs}: {runs[-1]}", file=sys.stderr)
