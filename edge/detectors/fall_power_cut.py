@@ -9,6 +9,7 @@ holds for MOST_AWAY_S; whoever lay longer may have been helped up, and the impac
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ _HOLE: Final = 2 * RATE_HZ
 
 
 _SETTLING: Final = 20
-_STILL: Final = np.random.default_rng(0).normal(0.0, 0.012, (AFTER, 3))
+_CHANCE: Final = random.Random(0)  # numpy's would cost the daemon 3 MB
+_STILL: Final = np.array([[_CHANCE.gauss(0.0, 0.012) for _ in range(3)] for _ in range(AFTER)])
 """What a body that lies still moves, g."""
 
 

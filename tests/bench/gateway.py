@@ -55,8 +55,8 @@ question_s = 2
 [metrics]
 port = {metrics}
 """
-_START = "import sys; sys.modules['rich'] = None; from edge.cli import main; sys.exit(main())"
-"""As on a Raspberry Pi: the extra [edge] brings no rich, which structlog loads where it finds it."""
+_START = "import sys; sys.modules['rich'] = sys.modules['greenlet'] = None; from edge.cli import main; sys.exit(main())"
+"""As on a Raspberry Pi: the extra [edge] brings neither; structlog loads them where it finds them."""
 
 
 @dataclass(frozen=True, slots=True)
