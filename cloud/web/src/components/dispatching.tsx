@@ -13,16 +13,20 @@ export function Dispatching({ incident, mine }: { incident: IncidentDetail; mine
   const free = candidates.value?.filter((c) => !sent.has(c.responder.id)).slice(0, SHOWN);
   return (
     <section class="panel" data-testid="dispatching">
-      {incident.assignments.length > 0 && <h2>{t("incident.assignments")}</h2>}
-      <ul class="people">
-        {incident.assignments.map((a) => (
-          <li key={a.id}>
-            <strong>{a.responder.name}</strong> <span class="muted">{code("role", a.responder.role)}</span>
-            <span class={`tag assignment-${a.state}`}>{code("assignment", a.state)}</span>
-            <time class="muted">{clock(a.arrived_at ?? a.answered_at ?? a.offered_at)}</time>
-          </li>
-        ))}
-      </ul>
+      {incident.assignments.length > 0 && (
+        <>
+          <h2>{t("incident.assignments")}</h2>
+          <ul class="people">
+            {incident.assignments.map((a) => (
+              <li key={a.id}>
+                <strong>{a.responder.name}</strong> <span class="muted">{code("role", a.responder.role)}</span>
+                <span class={`tag assignment-${a.state}`}>{code("assignment", a.state)}</span>
+                <time class="muted">{clock(a.arrived_at ?? a.answered_at ?? a.offered_at)}</time>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
       {open && (
         <>
           <h2>{t("incident.candidates")}</h2>

@@ -7,6 +7,8 @@ import { clock, code, numberName, t } from "../i18n";
 
 const COLOURS = ["#b3261e", "#1d6fa5", "#2e7d32"];
 const HEIGHT = 170;
+/** Numbers that are 0 or 1. */
+const FLAGS = ["night", "stands_open"];
 
 export function EvidencePanel({ alarms }: { alarms: readonly Alarm[] }) {
   return (
@@ -15,10 +17,10 @@ export function EvidencePanel({ alarms }: { alarms: readonly Alarm[] }) {
       {alarms.map((alarm) => (
         <div key={alarm.alarm_id} class="alarm">
           <p class="muted">
-            {clock(alarm.at)} · {code("kind", alarm.kind)} · {code("reason", alarm.reason)}
+            {[clock(alarm.at), ...new Set([code("kind", alarm.kind), code("reason", alarm.reason)])].join(" · ")}
           </p>
           {alarm.evidence.map((evidence, i) => (
-            <EvidenceItem evidence={evidence} at={alarm.at} key={i} />
+            <EvidenceItem evidence={evidence} alarm={alarm} key={i} />
           ))}
         </div>
       ))}
@@ -26,23 +28,32 @@ export function EvidencePanel({ alarms }: { alarms: readonly Alarm[] }) {
   );
 }
 
-function EvidenceItem({ evidence, at }: { evidence: Evidence; at: number }) {
+function EvidenceItem({ evidence, alarm }: { evidence: Evidence; alarm: Alarm }) {
+  const said = evidence.reason === alarm.reason && clock(evidence.at) === clock(alarm.at);
   return (
     <>
       <p>
-        {clock(evidence.at)} · {code("reason", evidence.reason)} <span class="muted">{evidence.device}</span>
+        {!said && `${clock(evidence.at)} · ${code("reason", evidence.reason)} `}
+        <span class="muted">{evidence.device}</span>
       </p>
-      {evidence.excerpt ? <Chart excerpt={evidence.excerpt} mark={at} /> : <p class="muted">{t("incident.noExcerpt")}</p>}
+      {evidence.excerpt && <Chart excerpt={evidence.excerpt} mark={alarm.at} />}
       <dl class="numbers">
         {Object.entries(evidence.numbers).map(([name, value]) => (
           <div key={name}>
             <dt>{numberName(name)}</dt>
-            <dd>{Number(value.toPrecision(3))}</dd>
+            <dd>{numberValue(name, value)}</dd>
           </div>
         ))}
       </dl>
     </>
   );
+}
+
+/** A number as it is read; a flag as a word, and nothing where the name says it all. */
+function numberValue(name: string, value: number): string {
+  if (name.endsWith("_missing")) return "";
+  if (FLAGS.includes(name)) return t(value ? "value.true" : "value.false");
+  return String(Number(value.toPrecision(3)));
 }
 
 function Chart({ excerpt, mark }: { excerpt: NonNullable<Evidence["excerpt"]>; mark: number }) {

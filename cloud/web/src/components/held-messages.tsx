@@ -73,13 +73,16 @@ export function HeldMessages() {
           <thead>
             <tr>
               <th>
-                <input
-                  type="checkbox"
-                  aria-label={t("quarantine.all_shown")}
-                  disabled={held.length === 0}
-                  checked={held.length > 0 && chosen.size === held.length}
-                  onChange={(e) => setChosen(new Set(e.currentTarget.checked ? held.map((h) => h.id) : []))}
-                />
+                <label>
+                  <input
+                    type="checkbox"
+                    aria-label={t("quarantine.all_shown")}
+                    disabled={held.length === 0}
+                    checked={held.length > 0 && chosen.size === held.length}
+                    onChange={(e) => setChosen(new Set(e.currentTarget.checked ? held.map((h) => h.id) : []))}
+                  />
+                  <span class="narrow">{t("quarantine.all_shown")}</span>
+                </label>
               </th>
               <th>{t("quarantine.received")}</th>
               <th>{t("quarantine.sender")}</th>
@@ -197,7 +200,7 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
         </td>
         <td class="nowrap">{clock(entry.received_at)}</td>
         <td>{entry.gateway_id ?? entry.topic}</td>
-        <td>{code("refused", entry.reason)}</td>
+        <td class="nowrap">{code("refused", entry.reason)}</td>
         <td>
           <Original words={entry.detail} />
           <button class="quiet link" aria-expanded={open} onClick={() => onOpen(open ? null : entry.id)}>

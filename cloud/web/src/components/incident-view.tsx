@@ -4,7 +4,7 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { causeText, code, duration, homeName, PLATFORM, t } from "../i18n";
+import { causeText, clock, code, duration, homeName, PLATFORM, t } from "../i18n";
 import { Actions } from "./actions";
 import { BackButton } from "./back-button";
 import { Dispatching } from "./dispatching";
@@ -77,6 +77,7 @@ function Head({ incident }: { incident: IncidentDetail }) {
 }
 
 function Owner({ incident }: { incident: IncidentDetail }) {
+  if (incident.closed_at != null) return <>{t("incident.closedAt", { at: clock(incident.closed_at) })}</>;
   if (!incident.claimed_by) return <>{t("incident.unclaimed")}</>;
   if (incident.claimed_by.id === me.value?.id) return <>{t("incident.claimedByYou")}</>;
   return <>{t("incident.claimedBy", { name: incident.claimed_by.name })}</>;

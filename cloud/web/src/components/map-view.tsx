@@ -23,6 +23,8 @@ interface Props {
 }
 
 const CLOSE_UP = 14;
+/** Of an assignment that brings nobody any more. */
+const GONE = ["declined", "stood_down"];
 
 export function MapView({ incidents, selected }: Props) {
   const host = useRef<HTMLDivElement>(null);
@@ -44,7 +46,7 @@ export function MapView({ incidents, selected }: Props) {
     markers.current.clearLayers();
     for (const incident of incidents) incidentMarker(incident, incident.id === selected?.id).addTo(markers.current);
     for (const a of selected?.assignments ?? []) {
-      if (a.responder.lat != null && a.responder.lon != null && a.state !== "declined") {
+      if (a.responder.lat != null && a.responder.lon != null && !GONE.includes(a.state)) {
         responderMarker(a.responder.lat, a.responder.lon, a.responder.name).addTo(markers.current);
       }
     }

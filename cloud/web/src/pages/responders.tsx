@@ -49,7 +49,7 @@ function Table({ responders }: { responders: readonly Responder[] }) {
             <td>
               <a href={`tel:${r.phone}`}>{r.phone}</a>
             </td>
-            <td class={r.located_at == null ? "muted none" : "muted"}>{r.located_at == null ? "–" : age(r.located_at, now.value)}</td>
+            <td class={r.located_at == null ? "muted none" : "muted"}>{r.located_at == null ? code("reason", "no_location") : age(r.located_at, now.value)}</td>
           </tr>
         ))}
       </tbody>

@@ -8,7 +8,7 @@ export const homes: Record<keyof typeof zh, string> = {
   "homes.online": "online",
   "homes.offline": "offline",
   "homes.pick": "Choose a home on the left",
-  "homes.noSeries": "No data in this time",
+  "homes.noSeries": "This home has sent no data yet",
   "homes.lastSeen": "last heard {age}",
   "homes.latest": "Latest values",
   "homes.device": "Device",

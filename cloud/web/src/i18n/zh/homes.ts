@@ -6,7 +6,7 @@ export const homes = {
   "homes.online": "在线",
   "homes.offline": "离线",
   "homes.pick": "从左侧选择一位住户",
-  "homes.noSeries": "这段时间没有数据",
+  "homes.noSeries": "这户还没有数据",
   "homes.lastSeen": "最近联系 {age}",
   "homes.latest": "最新数据",
   "homes.device": "设备",
