@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from cloud.config import load
@@ -101,6 +101,21 @@ async def _refuse(config: Path, lang: str) -> None:
         await context.database.close()
 
 
+def _on_a_phone(page: Page, choose_all: str) -> None:
+    """The box that chooses all says so, and a home's minutes stand beside their bar."""
+    wide = page.viewport_size
+    assert wide is not None
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_test_id("quarantine").get_by_text(choose_all, exact=True)).to_be_visible()
+    longest = page.get_by_test_id("unprotected").locator("li").first
+    bar, minutes = longest.locator("meter").bounding_box(), longest.locator(".minutes").bounding_box()
+    assert bar is not None
+    assert minutes is not None
+    assert minutes["y"] < bar["y"] + bar["height"] < minutes["y"] + minutes["height"] + bar["height"]
+    assert fits(page)
+    page.set_viewport_size(wide)
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> None:
     """Read one, store again what is good by now, discard the rest with a reason; the month's report beside it."""
@@ -134,6 +149,7 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     page.screenshot(path=OUTPUT / f"console-{lang}-platform.png")
     assert fits(page)
     rubbish.get_by_role("button", name=words["hide"][lang]).click()
+    _on_a_phone(page, words["all"][lang])
     for place in (1, 2):
         held.locator("tbody tr").nth(place).get_by_role("checkbox").check()
     held.get_by_role("button", name=words["replay"][lang]).click()
