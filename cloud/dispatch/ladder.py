@@ -15,6 +15,7 @@ from cloud.incidents.states import State
 from cloud.incidents.timers import TimerKind, schedule
 from cloud.notify.outbox import access_code, already_told, enqueue
 from cloud.notify.texts import clock_text, kind_text
+from protocols.wire import AlarmKind
 
 _LAST_RESORT = "supervisors"
 
@@ -28,12 +29,13 @@ async def climb(work: Work, timer: dict[str, Any]) -> None:
     steps = config.ladders.get(incident["priority"], ())
     step, since = int(timer["data"]["step"]), float(timer["data"]["since"])
     tell = steps[min(step, len(steps) - 1)].tell if steps else _LAST_RESORT
-    told = await _tell(work, incident, tell)
+    quiet = incident["kind"] == AlarmKind.UNUSUAL  # a notice: it is there for whoever looks
+    told = [] if quiet else await _tell(work, incident, tell)
     if told:
         await record(work, incident["id"], "escalated", "system", step=step, tell=tell, told=told)
-    elif step < len(steps) or step == 0:
+    elif not quiet and (step < len(steps) or step == 0):
         await record(work, incident["id"], "nobody_to_tell", "system", step=step, tell=tell)
-    if told or step == 0:
+    if told or (step == 0 and not quiet):
         await store.change(work, incident)
     following = step + 1
     due = since + steps[following].after_s if following < len(steps) else work.now + config.repeat_s

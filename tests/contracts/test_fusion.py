@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from cloud.context import Context
 from cloud.db.schema import alarms, commands, incident_events, outbox, timers
+from cloud.dispatch.auditor import audit
 from cloud.incidents import actions
 from cloud.incidents.cries import CAUSE, CRIES
 from cloud.incidents.intake import AlarmIntake
@@ -136,8 +138,8 @@ def _unusual(seq: int, now: float, state: AlarmState, alarm_id: str | None = Non
 
 
 async def test_an_unusual_number_is_a_notice(context: Context, clock: ManualClock) -> None:
-    """It stands among the devices with its evidence, opens and joins no life incident, rings no family, says nothing in
-    the home however it is dealt with, and ends by itself.
+    """It stands among the devices with its evidence, opens and joins no life incident, rings nobody for as long as it
+    is there, says nothing in the home however it is dealt with, and ends by itself.
     """
     await settle(context)
     intake, told = AlarmIntake(context), _unusual(1, clock.now, AlarmState.RAISED)
@@ -150,9 +152,12 @@ async def test_an_unusual_number_is_a_notice(context: Context, clock: ManualCloc
         detail = await incident_detail(work, found["id"])
     assert detail is not None
     assert [e["numbers"]["power"] for a in detail["alarms"] for e in a["evidence"]] == [400.0]
-    clock.now += 800
-    await run_timers(context)
+    for _ in range(20):
+        clock.now += 400
+        await run_timers(context)
     assert await rows_of(context, outbox) == []
+    assert await audit(context, Counter()) == 0, "its timer goes on, so that nothing is to be mended"
+    assert await _log(context) == [("opened", "unusual")]
     await actions.claim(context, ME, found["id"], found["version"])
     with pytest.raises(NotAllowedError, match="life"):
         await actions.dispatch(context, ME, found["id"], (await the_incident(context))["version"], "r-1")
