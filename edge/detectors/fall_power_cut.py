@@ -28,6 +28,7 @@ _HOLE: Final = 2 * RATE_HZ
 
 
 _SETTLING: Final = 20
+_ASIDE_G: Final = 0.3
 _CHANCE: Final = random.Random(0)  # numpy's would cost the daemon 3 MB
 _STILL: Final = np.array([[_CHANCE.gauss(0.0, 0.012) for _ in range(3)] for _ in range(AFTER)])
 """What a body that lies still moves, g."""
@@ -107,14 +108,21 @@ class PowerCut:
 
 def as_if_lying(rows: Signal, row: int) -> Signal:
     """`rows` (n, 3), nothing missing, filled up to the end that an impact at `row` has, as if the person lay still at
-    right angles to how he had been. If not even that would be a fall, the impact need not be kept.
+    right angles to how he had been, on the side from which the blow came. If not even that would be a fall, the impact
+    need not be kept.
     """
     missing = AFTER - (len(rows) - row)
     if missing <= 0:
         return rows
-    upright = rows[: max(1, row - RATE_HZ // 2)].mean(axis=0)
-    upright = upright / max(float(np.linalg.norm(upright)), 1e-6)
-    flat = np.cross(upright, np.eye(3)[int(np.abs(upright).argmin())])
-    rest = flat / max(float(np.linalg.norm(flat)), 1e-6) + _STILL[:missing]
+    upright = _unit(rows[: max(1, row - RATE_HZ // 2)].mean(axis=0))
+    blow = rows[row:].mean(axis=0)
+    aside = blow - (blow @ upright) * upright
+    if float(np.linalg.norm(aside)) < _ASIDE_G:
+        aside = np.cross(upright, np.eye(3)[int(np.abs(upright).argmin())])
+    rest = _unit(aside) + _STILL[:missing]
     share = np.minimum(np.arange(1, missing + 1) / _SETTLING, 1.0)[:, None]
     return np.concatenate((rows, rows[-1] * (1 - share) + rest * share))
+
+
+def _unit(vector: Signal) -> Signal:
+    return vector / max(float(np.linalg.norm(vector)), 1e-6)

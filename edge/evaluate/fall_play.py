@@ -16,12 +16,12 @@ POWERED_S = 10.0
 @dataclass(slots=True)
 class Played:
     """When each alarm was given: the end of the frame that completed it, or, where the signal broke off, the moment the
-    detector concluded that nothing more would come. `strong`: when an impact was kept on flash, `cuts`: when the power
+    detector concluded that nothing more would come. `kept`: when an impact was kept on flash, `cuts`: when the power
     went; Unix seconds.
     """
 
     alarms: list[float] = field(default_factory=list)
-    strong: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
 
 
@@ -29,7 +29,7 @@ def play(
     stream: Stream, make: Callable[[], FallDetector], dropout: float = 0.0, seed: int = 0, away_s: float | None = None
 ) -> Played:
     """The detector hears the whole stream and is never reset. With `away_s` the gateway loses its power as soon as a
-    strong impact is on flash, and is back after so long; what the wearable sent meanwhile is lost.
+    kept impact is on flash, and is back after so long; what the wearable sent meanwhile is lost.
     """
     detector, played = make(), Played()
     end = back = known = None
@@ -44,10 +44,10 @@ def play(
         if urgent is None or urgent == known:
             continue
         known = urgent
-        played.strong.append(end)
+        played.kept.append(end)
         if away_s is not None and (back is None or end >= back + POWERED_S):
-            kept, detector, back = json.dumps(detector.state()), make(), end + away_s
-            detector.restore(json.loads(kept))
+            state, detector, back = json.dumps(detector.state()), make(), end + away_s
+            detector.restore(json.loads(state))
             played.cuts.append(end)
     if end is not None:
         played.alarms += _after_silence(detector, end)

@@ -89,6 +89,9 @@ def run(options: argparse.Namespace) -> Report:
         plays.append((stream, played))
         outcomes.append(score(stream, played.alarms))
     done = report(outcomes)
+    done.figures["kept_impacts_per_hour"] = (
+        _in_activities(plays, "kept") / hours if (hours := _hours(outcomes)) else None
+    )
     if options.power_cut is not None:
         cuts = _power_cuts(options.power_cut, plays, outcomes)
         done.figures["activities_with_power_cuts"] = cuts
@@ -127,15 +130,20 @@ def _own_models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[st
     return dict.fromkeys((t.subject for t in trials), _model(options.model))
 
 
+def _in_activities(plays: Sequence[tuple[Stream, Played]], name: str) -> int:
+    """How many of the moments of that name came in activities."""
+    return sum(not owner(stream, at).trial.is_fall for stream, played in plays for at in getattr(played, name))
+
+
+def _hours(outcomes: Sequence[Outcome]) -> float:
+    return sum(o.activity_s for o in outcomes) / 3600
+
+
 def _power_cuts(away_s: float, plays: Sequence[tuple[Stream, Played]], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """How often an impact of activities is kept on flash, and the power cut after it, and the false alarms of that."""
-    hours = sum(o.activity_s for o in outcomes) / 3600
-    cuts, strong = (
-        sum(not owner(s, at).trial.is_fall for s, p in plays for at in getattr(p, name)) for name in ("cuts", "strong")
-    )
+    """How often the power was cut behind an impact of activities, and the false alarms of that."""
+    cuts = _in_activities(plays, "cuts")
     return {
         "away_s": away_s,
-        "strong_impacts_per_hour": strong / hours if hours else None,
         "power_cuts": cuts,
         "false_alarms_per_power_cut": sum(len(o.false) for o in outcomes) / cuts if cuts else None,
     }
@@ -160,7 +168,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
         "falls": falls,
         "hits": len(hits),
         "false_alarms": len(false),
-        "hours": sum(o.activity_s for o in outcomes) / 3600,
+        "hours": _hours(outcomes),
         "by_subject": {o.subject: _of_subject(o) for o in outcomes},
         "missed_by_activity": _counted(p.trial.activity for p in missed),
         "false_alarms_by_activity": _counted(p.trial.activity for p in false),
@@ -190,7 +198,7 @@ def _of_subject(outcome: Outcome) -> dict[str, Any]:
 
 
 def _per_hour(outcomes: Sequence[Outcome]) -> float | None:
-    hours = sum(o.activity_s for o in outcomes) / 3600
+    hours = _hours(outcomes)
     return sum(len(o.false) for o in outcomes) / hours if hours else None
 
 

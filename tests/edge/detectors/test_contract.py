@@ -30,7 +30,7 @@ from tests.edge.detectors.location.walks import NOON
 STEADY = [case for case in CASES if case.steady]
 AT_ONCE = [case for case in CASES if not case.steady]
 SILENCE_SPEAKS = ("routine", "habits", "bed", "departure")
-"""Detectors to which silence says something: what a gap may add is tested with each."""
+"""Detectors to which silence says something: to them a lost message can be the event itself (nobody came back)."""
 WITH_MEANING = [case for case in CASES if case.name != "series"]
 """To a series without a meaning every finite number is a value."""
 _CUTS = 6

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.detectors import fall_model
 from edge.evaluate.cli import main
 from edge.evaluate.fall_scoring import score, wilson
 from edge.evaluate.joining import frames, streams
@@ -181,3 +182,28 @@ def test_a_clock_that_steps_back_in_a_trial(tmp_path: Path, ahead_ms: int, first
     assert trial.rate_hz == pytest.approx(50, rel=0.02)
     figures = _scored(npz, index, tmp_path / "out.json")
     assert (figures["sensitivity"], figures["false_alarms"]) == (1.0, 0)
+
+
+@pytest.mark.parametrize("options", [[], ["--power-cut", "2.5"]])
+def test_a_power_cut_behind_the_impact(tmp_path: Path, options: list[str]) -> None:
+    """The fall is found all the same, later by what was lost; standing still keeps nothing."""
+    npz, index = _write(tmp_path, group="elder")
+    out = tmp_path / "out.json"
+    command = ["falls", "--npz", str(npz), "--index", str(index), "--position", "waist", "--json", str(out)]
+    assert main([*command, *options]) == 0
+    figures = json.loads(out.read_text())
+    assert (figures["sensitivity"], figures["false_alarms"], figures["kept_impacts_per_hour"]) == (1.0, 0, 0.0)
+    cuts = figures.get("activities_with_power_cuts")
+    assert cuts == ({"away_s": 2.5, "power_cuts": 0, "false_alarms_per_power_cut": None} if options else None)
+    assert (figures["latency_median_s"] > 5.0) is bool(options)
+    assert main([*command, "--power-cut", "-1"]) == 2
+
+
+def test_models_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second model is asked as well; beside nothing it cannot stand."""
+    npz, index = _write(tmp_path)
+    model = str(Path(fall_model.__file__).parent / "models" / "fall_wrist.npz")
+    command = ["falls", "--npz", str(npz), "--index", str(index), "--position", "unknown"]
+    assert main([*command, "--model", model, "--beside", model]) == 0
+    assert main([*command, "--beside", model]) == 2
+    assert "--beside" in capsys.readouterr().err
