@@ -48,3 +48,17 @@ def test_dropped_devices() -> None:
     rows = {row[0]: row[1:] for row in _ROWS}
     for kind in waist:
         assert rows[f"`{kind}`"][-2:] == [f"{of[kind]['share']:.1%}" for of in (waist, wrist)]
+
+
+def test_power_cuts() -> None:
+    """And what is said of power cuts, and of what is kept for them."""
+    words = " ".join(_CARD.split())
+    kept = [_result(f"falls_{position}")["kept_impacts_per_hour"] for position in ("waist", "wrist")]
+    assert (
+        f"Kept are {kept[0]:.0f} impacts in an hour of activities at the waist and {kept[1]:.0f} at the wrist" in words
+    )
+    cuts = [_result(f"falls_{position}_power_cut")["activities_with_power_cuts"] for position in ("waist", "wrist")]
+    shares = [of["false_alarms_per_power_cut"] for of in cuts]
+    assert f"{shares[0]:.1%} (waist) and {shares[1]:.1%} (wrist) gave a false alarm" in words
+    years = [12 * k * 3.3 / 3600 * share for k, share in zip(kept, shares, strict=True)]
+    assert f"that is {years[0]:.2f} and {years[1]:.2f} false alarms a year" in words
