@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.config import ConfigError, GatewayConfig, load
 from edge.detectors.base import Detection
@@ -217,6 +219,30 @@ def test_the_state_is_bounded() -> None:
             sizes.append(len(json.dumps(one.state())))
     assert max(sizes) < 24_000
     assert sizes[2] < 1.1 * sizes[0]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1.0, 600.0, 3_600.0, 50_000.0, 400_000.0, -1.0, -3_600.0, -90_000.0]),
+            st.floats(allow_nan=True, allow_infinity=True) | st.booleans() | st.text(max_size=3),
+            st.sampled_from([0.0, 0.0, 0.0, -500.0, 90_000.0, math.nan]),
+        ),
+        max_size=150,
+    )
+)
+def test_nothing_makes_it_fail(said: list[tuple[float, float | bool | str, float]]) -> None:
+    """Any values at any times, the clock stepping: no error, a state that is one, told and ended in turn."""
+    one, now, found = UnusualDetector(_DEVICES, Watched((_PLUG,)), row_s=3_600.0), START, []
+    for passed, value, off in said:
+        now += passed
+        found += one.on_reading(Reading("plug", "power", now + off, value), now)
+        found += one.on_tick(now)
+    again = UnusualDetector(_DEVICES, Watched((_PLUG,)), row_s=3_600.0)
+    again.restore(json.loads(json.dumps(one.state(), allow_nan=False)))
+    assert again.state() == one.state()
+    assert [d.cleared for d in found] == [n % 2 == 1 for n in range(len(found))]
 
 
 @pytest.mark.parametrize(
