@@ -27,7 +27,8 @@ UNITS: Final = {"g": 1.0, "milli-g": 1000.0, "m/s2": 9.80665}
 COLUMNS: Final = (("ax", "ay", "az"), ("x", "y", "z"), ("acc_x", "acc_y", "acc_z"))
 NOT_WORN_S: Final = 1800.0
 STILL_G: Final = 0.013
-"""A device that for half an hour moves less than this (standard deviation of each axis; van Hees 2011) is not worn."""
+"""A device that for half an hour moves less than this (standard deviation of each axis) is not worn. Own
+choice, near the 13 mg that van Hees used for an hour (from memory, not re-read)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
