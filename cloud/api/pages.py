@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,14 @@ _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
 )
 _VITALS_AGE_S = 6 * 3600
-_STEPS = ("new", "claimed", "dispatched", "on_scene", "closed")
+_STEPS: dict[str, tuple[str, ...]] = {
+    "new": ("opened",),
+    "claimed": ("claimed", "taken_over"),
+    "dispatched": ("dispatched",),
+    "on_scene": ("responder_arrived",),
+    "closed": ("closed",),
+}
+"""How far help has come, and the entries of the log that say so."""
 _AFTER_CLOSE_S = 24 * 3600
 
 
@@ -95,17 +103,26 @@ async def _row(request: Request, context: Context, code: str) -> dict[str, Any]:
     return row
 
 
+def steps_of(state: str, log: Iterable[str]) -> list[tuple[str, bool]]:
+    """Each step and whether it was taken: by the state at most, and only if the log (kinds of entries) has it. An
+    incident that was closed before anybody arrived does not say that help was there.
+    """
+    happened = set(log)
+    order = list(_STEPS)
+    reached = order.index("on_scene" if state == "resolved" else state)
+    return [(step, i <= reached and not happened.isdisjoint(_STEPS[step])) for i, step in enumerate(order)]
+
+
 async def _common(work: Work, row: dict[str, Any], lang: Lang) -> dict[str, Any]:
     detail = await incident_detail(work, row["incident_id"])
     assert detail is not None
-    reached = _STEPS.index("on_scene" if detail["state"] == "resolved" else detail["state"])
     return {
         "code": row["code"],
         "incident": detail,
         "kind": kind_text(detail["kind"], lang),
         "time": clock_text(detail["opened_at"]),
         "outcome": outcome_text(detail["outcome"], lang) if detail["outcome"] else "",
-        "steps": [(step, i <= reached) for i, step in enumerate(_STEPS)],
+        "steps": steps_of(detail["state"], (event["kind"] for event in detail["events"])),
         "open": detail["state"] != "closed",
         "now": time.time(),
     }

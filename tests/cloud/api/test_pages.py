@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloud.api.pages import steps_of
 from cloud.api.vitals import vitals_of
 from cloud.timeseries.base import Sample
 
@@ -42,3 +43,20 @@ def test_old_and_other_values_are_left_out() -> None:
     assert _shown(_sample("heart_rate", 70, ago=3601), _sample("steps", 12), _sample("spo2", 97)) == [
         ("spo2", "97", "%")
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "taken"),
+    [
+        ("new", "opened claimed released", "new"),
+        ("dispatched", "opened claimed dispatched", "new claimed dispatched"),
+        ("claimed", "opened taken_over dispatched responder_declined", "new claimed"),
+        ("resolved", "opened claimed resolved", "new claimed"),
+        ("closed", "opened claimed closed", "new claimed closed"),
+        ("closed", "opened claimed dispatched closed", "new claimed dispatched closed"),
+        ("closed", "opened claimed dispatched responder_arrived closed", "new claimed dispatched on_scene closed"),
+    ],
+)
+def test_the_family_is_told_only_what_happened(state: str, log: str, taken: str) -> None:
+    """An incident that was closed before anybody came does not say that help was there."""
+    assert [step for step, done in steps_of(state, log.split()) if done] == taken.split()
