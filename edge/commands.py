@@ -93,16 +93,18 @@ class Commands:
 
     async def _progress(self, command: Progress) -> str:
         about = command.alarm_id or command.incident_id
+        if command.stage is ProgressStage.STOOD_DOWN:
+            closed, said = self._alarms.stand_down(about, command.alarm_ids)
+            for speak in said:
+                self._say(speak)
+            await in_thread(self._executor, self._spool.forget_alarms, closed)
+            self._on_stood_down(closed)
+            return said[0].phrase if said else "another alarm is open"
         phrase = {
             ProgressStage.RECEIVED: "help_received",
             ProgressStage.CLAIMED: "operator_claimed",
             ProgressStage.DISPATCHED: on_the_way(command.responder_role),
             ProgressStage.ON_SCENE: "responder_arrived",
-            ProgressStage.STOOD_DOWN: "stood_down",
         }[command.stage]
-        self._say(Speak(phrase, about, ends=command.stage is ProgressStage.STOOD_DOWN))
-        if command.stage is ProgressStage.STOOD_DOWN:
-            closed = self._alarms.stand_down()
-            await in_thread(self._executor, self._spool.forget_alarms, closed)
-            self._on_stood_down(closed)
+        self._say(Speak(phrase, about))
         return phrase

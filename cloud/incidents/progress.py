@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from cloud.context import Work
 from cloud.db.schema import alarms, commands, gateways, incidents
-from protocols.wire import Progress, ProgressStage, encode
+from protocols.wire import MAX_STOOD_DOWN, Progress, ProgressStage, encode
 
 _VALID_S = 600.0
 _TEST = "test"
@@ -22,9 +22,9 @@ async def tell_home(
     of = await work.one(select(incidents.c["class"], incidents.c.cause).where(incidents.c.id == incident_id))
     if of is not None and of["class"] == "technical" and not of["cause"].startswith(_TEST):
         return
-    alarm = await work.one(
-        select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id).order_by(alarms.c.received_at.desc())
-    )
+    newest_first = select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id)
+    newest_first = newest_first.order_by(alarms.c.received_at.desc()).limit(MAX_STOOD_DOWN)
+    ids = [row["alarm_id"] for row in await work.all(newest_first)]
     for row in await work.all(
         select(gateways.c.id).where(gateways.c.home_id == home_id, gateways.c.revoked_at.is_(None))
     ):
@@ -36,7 +36,8 @@ async def tell_home(
             incident_id=incident_id,
             stage=stage,
             responder_role=role,
-            alarm_id=alarm["alarm_id"] if alarm else None,
+            alarm_id=ids[0] if ids else None,
+            alarm_ids=tuple(ids) if stage is ProgressStage.STOOD_DOWN else (),
         )
         values = {"id": command_id, "gateway_id": row["id"], "payload": encode(command), "state": "waiting"}
         await work.run(commands.insert().values(**values, created_at=work.now, expires_at=command.expires_at))

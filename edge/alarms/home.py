@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from edge.alarms.ladder import Ladders, Loudness
@@ -187,16 +187,23 @@ class Alarms:
         (self._open if alarm_id in self._open else self._recent)[alarm_id] = changed
         return [Changed(changed)]
 
-    def stand_down(self) -> list[str]:
-        """The cloud has closed the home's incident: forget raised alarms of the resident and tests (never an open
-        question, never what the resident hears nothing of and goes on); returns their ids.
+    def stand_down(self, about: str, only: Collection[str] = ()) -> tuple[list[str], list[Speak]]:
+        """The cloud has closed an incident with the alarms `only` (of none: with all): forget those that were raised,
+        of the resident and tests (never an open question, never what the resident hears nothing of and goes on).
+        Returns their ids and what is said. While another alarm is open, "this call has ended" would be heard as said
+        of that one: then the home only turns off a siren that nothing open needs.
         """
-        closed = [a for a in self._open.values() if a.state is not S.PENDING]
+        closed = [a for a in self._open.values() if a.state is not S.PENDING and (not only or a.alarm_id in only)]
         closed = [a for a in closed if a.kind not in SILENT or a.cause == _TEST]
         for alarm in closed:
             del self._open[alarm.alarm_id]
             self._remember(replace(alarm, state=S.CLEARED, reason="stood_down"))
-        return [alarm.alarm_id for alarm in closed]
+        ids = [alarm.alarm_id for alarm in closed]
+        if all(alarm.kind in SILENT for alarm in self._open.values()):
+            return ids, [Speak("stood_down", about, ends=True)]
+        if any(self._sounds(alarm) for alarm in closed) and not self._another_siren():
+            return ids, [Speak("silenced", about, ends=True)]
+        return ids, []
 
     def _asked_s(self, alarm: Alarm, now: Instant) -> float:
         """For how long an open question has been asked."""
@@ -355,5 +362,7 @@ class Alarms:
 
     def _another_siren(self) -> bool:
         """Whether an alarm that sounds the siren is still open."""
-        raised = [a for a in self._open.values() if a.state is not S.PENDING]
-        return any(self._ladders.at(a.kind, a.changed_at).raised.loudness is Loudness.SIREN for a in raised)
+        return any(self._sounds(alarm) for alarm in self._open.values() if alarm.state is not S.PENDING)
+
+    def _sounds(self, alarm: Alarm) -> bool:
+        return self._ladders.at(alarm.kind, alarm.changed_at).raised.loudness is Loudness.SIREN

@@ -28,6 +28,9 @@ MAX_EVIDENCE: Final = 8
 MAX_TOLD: Final = 32
 
 
+MAX_STOOD_DOWN: Final = 64
+
+
 LATEST_TIME: Final = 4_102_444_800.0
 
 

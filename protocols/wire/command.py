@@ -8,7 +8,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from protocols.wire.base import AlarmId, Code, Epoch, Frozen, Lane, Sequence, Text, Time, Version, decode
+from protocols.wire.base import (
+    MAX_STOOD_DOWN,
+    AlarmId,
+    Code,
+    Epoch,
+    Frozen,
+    Lane,
+    Sequence,
+    Text,
+    Time,
+    Version,
+    decode,
+)
 
 
 class ProgressStage(StrEnum):
@@ -31,6 +43,8 @@ class Progress(Frozen, frozen=True, tag_field="kind", tag="progress"):
     stage: ProgressStage
     responder_role: Code | None = None
     alarm_id: AlarmId | None = None
+    alarm_ids: Annotated[tuple[AlarmId, ...], Meta(max_length=MAX_STOOD_DOWN)] = ()
+    """With STOOD_DOWN: the alarms of the closed incident; of none, every alarm of the home is meant."""
 
 
 class SendAgain(Frozen, frozen=True, tag_field="kind", tag="send_again"):

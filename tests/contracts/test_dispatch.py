@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from cloud.context import Context
-from cloud.db.schema import commands, incidents, outbox, timers
+from cloud.db.schema import alarms, commands, incidents, outbox, timers
 from cloud.dispatch.auditor import audit
 from cloud.dispatch.replies import receive_receipt, receive_reply
 from cloud.dispatch.responders import rank
@@ -21,7 +21,7 @@ from cloud.incidents.queries import incident_detail
 from cloud.incidents.states import TRANSITIONS, Outcome, State, Step
 from cloud.incidents.store import ClaimedByOtherError, NotAllowedError, NotFoundError, VersionConflictError
 from firmware_sim.demo import registry as people
-from protocols.wire import AlarmState, Progress, decode_command
+from protocols.wire import AlarmState, Progress, ProgressStage, decode_command
 from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, alarm, settle
 from tests.support.incidents import CHIEF, ME, messages_to, raise_alarm, rows_of, run_timers, the_incident
@@ -117,25 +117,21 @@ async def test_dispatch_to_close(context: Context, clock: ManualClock) -> None:
     ]
     assert await rows_of(context, timers, timers.c.state == "waiting", timers.c.incident_id == incident) == []
     assert await receive_reply(context, "m5", phone, "1") == "closed"
-    stages = [
-        (c.stage.value, c.responder_role)
-        for row in sorted(await rows_of(context, commands), key=lambda r: r["created_at"])
-        if isinstance(c := decode_command(bytes(row["payload"])), Progress)
-    ]
-    assert (
-        Counter(stages)
-        == Counter(
-            [
-                ("received", None),
-                ("claimed", None),
-                ("dispatched", "volunteer"),
-                ("on_scene", "volunteer"),
-                ("dispatched", "family"),
-                ("stood_down", None),
-            ]
-        )
-        or ("stood_down", None) in stages
+    rows = sorted(await rows_of(context, commands), key=lambda r: r["created_at"])
+    told_home = [c for row in rows if isinstance(c := decode_command(bytes(row["payload"])), Progress)]
+    assert Counter((c.stage.value, c.responder_role) for c in told_home) == Counter(
+        [
+            ("received", None),
+            ("claimed", None),
+            ("dispatched", "social_worker"),
+            ("on_scene", "social_worker"),
+            ("dispatched", "family"),
+            ("stood_down", None),
+        ]
     )
+    (last,) = (c for c in told_home if c.stage is ProgressStage.STOOD_DOWN)
+    assert last.alarm_ids == tuple(row["alarm_id"] for row in await rows_of(context, alarms))
+    assert all(c.alarm_ids == () for c in told_home if c is not last)
     async with context.look() as work:
         detail = await incident_detail(work, incident)
     assert detail is not None

@@ -236,7 +236,7 @@ def test_an_unusual_number_is_none_of_the_residents_business() -> None:
     assert not [e for e in effects if isinstance(e, Speak)]
     assert alarms.press("cancel", _now(1)) == []
     assert _events(alarms.press("help", _now(2))) == [(K.SOS, S.RAISED)]
-    alarms.stand_down()
+    alarms.stand_down("i-1")
     assert [a.kind for a in alarms.open] == [K.UNUSUAL]
     _see(alarms, K.UNUSUAL, 3, "lamp", "unusual_illuminance")
     assert len(alarms.open) == 2, "another device is another matter"

@@ -156,6 +156,10 @@ MESSAGES: dict[str, tuple[object, Callable[[bytes], object]]] = {
         wire.Progress(1, "c-1", T, "i-1", wire.ProgressStage.DISPATCHED, "nurse", ALARM),
         wire.decode_command,
     ),
+    "command-stood-down": (
+        wire.Progress(1, "c-6", T, "i-1", wire.ProgressStage.STOOD_DOWN, None, ALARM, (ALARM,)),
+        wire.decode_command,
+    ),
     "command-send-again": (wire.SendAgain(1, "c-2", T, EPOCH, wire.Lane.BACKLOG, 3, 9), wire.decode_command),
     "command-test-alarm": (wire.TestAlarm(1, "c-3", T), wire.decode_command),
     "command-silence": (wire.Silence(1, "c-4", T, ALARM), wire.decode_command),
