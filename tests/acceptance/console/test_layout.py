@@ -238,5 +238,6 @@ def test_a_list_that_cannot_be_had_is_not_empty(
     expect(page.get_by_test_id("stream")).to_have_class(re.compile("stream-live"))
     expect(page.locator(".queue .empty")).to_have_text([words, words])
     page.unroute("**/api/v1/incidents?state=open")
-    expect(page.get_by_test_id("incident-row").first).to_be_visible()
+    # asked for again at the next ping, 5 s away at most
+    expect(page.get_by_test_id("incident-row").first).to_be_visible(timeout=20_000)
     context.close()
