@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Fault(StrEnum):
@@ -30,3 +31,7 @@ class Fault(StrEnum):
 def cause(reason: str, device: str | None) -> str:
     """The cause of the incident: the reason, and the device where it is not the gateway itself."""
     return reason if device in (None, "gateway") else f"{reason}:{device}"
+
+
+TEST: Final = "test"
+"""Reason of a test alarm: of kind technical, and yet it goes through the whole chain."""

@@ -17,7 +17,7 @@ from cloud.incidents.progress import tell_home
 from cloud.incidents.states import State, Step
 from cloud.incidents.timers import TimerKind
 from protocols.errors import ProtocolError, Reason
-from protocols.faults import cause
+from protocols.faults import TEST, cause
 from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, ProgressStage, ToldWhat
 
 _LONGEST_PENDING_S = 600.0
@@ -124,7 +124,7 @@ class AlarmIntake:
             return
         await technical.open_technical(work, home_id, what, actor, kind=event.kind)
         incident = await store.open_in_home(work, home_id, "technical", what)
-        if event.kind is AlarmKind.UNUSUAL and incident is not None:
+        if incident is not None and (event.kind is AlarmKind.UNUSUAL or event.reason == TEST):
             evidence = msgspec.to_builtins(event.evidence)
             await work.run(mine.values(incident_id=incident["id"], evidence=evidence))
 

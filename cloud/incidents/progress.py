@@ -6,11 +6,10 @@ from sqlalchemy import select
 
 from cloud.context import Work
 from cloud.db.schema import alarms, commands, gateways, incidents
+from protocols.faults import TEST
 from protocols.wire import MAX_STOOD_DOWN, Progress, ProgressStage, encode
 
 _VALID_S = 600.0
-_TEST = "test"
-"""Cause of the incident of a test alarm, which goes through the whole chain."""
 
 
 async def tell_home(
@@ -20,7 +19,7 @@ async def tell_home(
     unusual, the resident hears nothing.
     """
     of = await work.one(select(incidents.c["class"], incidents.c.cause).where(incidents.c.id == incident_id))
-    if of is not None and of["class"] == "technical" and not of["cause"].startswith(_TEST):
+    if of is not None and of["class"] == "technical" and not of["cause"].startswith(TEST):
         return
     newest_first = select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id)
     newest_first = newest_first.order_by(alarms.c.received_at.desc()).limit(MAX_STOOD_DOWN)

@@ -26,12 +26,12 @@ from edge.alarms.weighing import Risk, joint, weighed
 from edge.clock import Instant
 from edge.detectors.base import Detection
 from edge.residents import Residents
+from protocols.faults import TEST
 from protocols.identifiers import uuid7
 from protocols.wire import MAX_EVIDENCE, MAX_TOLD, AlarmKind, Evidence, Priority, Told
 
 _ROOM_KNOWN_S = 900.0
 """How long the last room with motion is taken for where the wearer is."""
-_TEST = "test"
 _RECENT = 16
 """How many ended alarms are remembered for what is still to be reported about them."""
 
@@ -171,7 +171,7 @@ class Alarms:
 
     def test(self, now: Instant) -> list[Effect]:
         """Raise a test alarm, to prove the chain."""
-        detection = Detection(AlarmKind.TECHNICAL, Priority.LOW, now.wall, "gateway", _TEST, 1.0)
+        detection = Detection(AlarmKind.TECHNICAL, Priority.LOW, now.wall, "gateway", TEST, 1.0)
         effects = self._begin(detection, now)
         return [*effects, Speak("test", self.open[-1].alarm_id)] if effects else []
 
@@ -194,7 +194,7 @@ class Alarms:
         of that one: then the home only turns off a siren that nothing open needs.
         """
         closed = [a for a in self._open.values() if a.state is not S.PENDING and (not only or a.alarm_id in only)]
-        closed = [a for a in closed if a.kind not in SILENT or a.cause == _TEST]
+        closed = [a for a in closed if a.kind not in SILENT or a.cause == TEST]
         for alarm in closed:
             del self._open[alarm.alarm_id]
             self._remember(replace(alarm, state=S.CLEARED, reason="stood_down"))

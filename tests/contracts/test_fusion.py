@@ -14,11 +14,24 @@ from cloud.dispatch.auditor import audit
 from cloud.incidents import actions
 from cloud.incidents.cries import CAUSE, CRIES
 from cloud.incidents.intake import AlarmIntake
-from cloud.incidents.queries import incident_detail
+from cloud.incidents.queries import incident_detail, list_incidents
 from cloud.incidents.states import Outcome
 from cloud.incidents.store import NotAllowedError
 from cloud.supervision.status import Heard, StatusIntake
-from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Evidence, Priority, Status, StatusKind
+from protocols.faults import TEST
+from protocols.wire import (
+    AlarmEvent,
+    AlarmKind,
+    AlarmState,
+    Clock,
+    Evidence,
+    Priority,
+    Progress,
+    ProgressStage,
+    Status,
+    StatusKind,
+    decode_command,
+)
 from tests.conftest import ManualClock
 from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import ME, raise_alarm, rows_of, run_timers, the_incident
@@ -196,3 +209,21 @@ async def test_a_sensor_that_cries_is_reported_by_what_operators_found(context: 
     well = Status(v=1, kind=StatusKind.HEARTBEAT, session="s", at=clock.now, clock=Clock.SYNCED, faults=[])
     await StatusIntake(context).accept([Heard(GATEWAY, HOME, well, retained=False)])
     assert (await the_incident(context))["cause"] == fault["cause"], "a status of the home does not end it"
+
+
+async def test_closing_a_test_stands_down_the_test_alone(context: Context, clock: ManualClock) -> None:
+    """The command names the test's alarm: one that names none would mean the fall beside it too."""
+    await settle(context)
+    fall = await raise_alarm(context, clock, 1)
+    test = alarm(AlarmState.RAISED, 2, clock.now, kind=AlarmKind.TECHNICAL, priority=Priority.LOW)
+    await AlarmIntake(context).accept(GATEWAY, msgspec.structs.replace(test, reason=TEST, device="gateway"))
+    async with context.look() as work:
+        (found,) = (i for i in await list_incidents(work, state="open") if i["id"] != fall["id"])
+    await actions.claim(context, ME, found["id"], found["version"])
+    async with context.look() as work:
+        (found,) = (i for i in await list_incidents(work, state="open") if i["id"] != fall["id"])
+    await actions.close(context, ME, found["id"], found["version"], Outcome.TEST, "")
+    sent = [decode_command(bytes(row["payload"])) for row in await rows_of(context, commands)]
+    (down,) = (c for c in sent if isinstance(c, Progress) and c.stage is ProgressStage.STOOD_DOWN)
+    assert down.alarm_ids == (test.alarm_id,)
+    assert (await the_incident(context))["id"] == fall["id"]
