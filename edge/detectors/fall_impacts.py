@@ -214,19 +214,22 @@ class ImpactFinder:
 
     def _broken(self, index: int, start: int) -> None:
         """Too little signal around an impact: given up, unless it is the strongest behind which the power went."""
-        self.counts["broken"] += 1
+        if not self._waits_behind_cut(index, start):
+            self.counts["broken"] += 1
+
+    def _waits_behind_cut(self, index: int, start: int) -> bool:
         if self._ended is None or not index < self._ended <= index + AFTER:
-            return
+            return False
         rows = self._window.view(start, self._ended)
         rows = rows[: np.flatnonzero(~np.isnan(rows.sum(axis=1)))[-1] + 1]
         row, before = index - start, np.isnan(rows[: index - start].sum(axis=1))
         peak = float(np.sqrt(np.sum(rows[row] ** 2)))
         missing = row < SHORTEST_BEFORE or max(before.mean(), before[-RATE_HZ:].mean()) > MOST_MISSING
         if missing or peak < max(STRONG_G, 0.0 if self._cut is None else self._cut.peak):
-            return
+            return False
         at, start_at, end_at = (float(self._window.times(i, i + 1)[0]) for i in (index, start, start + len(rows) - 1))
         self._cut = PowerCut(index, at, start_at, end_at, bridged(rows).copy(), row, self._ended)
-        self.counts["broken"] -= 1
+        return True
 
     def _in_g(self) -> bool:
         """Whether the last seconds are about gravity: a device in other units has a strong impact in every sample."""

@@ -14,7 +14,7 @@ export function HomesPage() {
   const [query, setQuery] = useState("");
   const [chosen, setChosen] = useState<Home | null>(null);
   const path = `/homes?q=${encodeURIComponent(query)}`;
-  const { value: homes, problem } = useLoaded<readonly Home[]>(path, { pauseMs: TYPING_PAUSE_MS });
+  const { value: homes, problem } = useLoaded<readonly Home[]>(path, { pauseMs: TYPING_PAUSE_MS, keep: true });
   return (
     <div class={`homes-page ${chosen ? "chosen" : ""}`}>
       <aside class="queue">
