@@ -70,12 +70,13 @@ ERROR_CODES = frozenset({2047.0, -2048.0, 2046.0, -2046.0, -2047.0, 8388607.0, -
 a bridge passed the mantissa on as a number."""
 LEAST_PULSE_PRESSURE = 10.0
 MOTION_MS2 = 20.0
-"""A peak of acceleration (m/s²) on the same device beyond which an optical value is not believed for `MOTION_S`."""
+"""A peak of acceleration (m/s²) on the same device beyond which an optical value is not believed for `MOTION_S`. Own
+choice, as are the least pulse pressure and the times."""
 MOTION_S = 10.0
 LEAST_PERFUSION = 0.3
 """Perfusion index in % below which a saturation of the same device is not believed for `PERFUSION_S`. Own choice
 between what makers call low (up to 0.1) and the limit below which a study in intensive care found a
-significant chance of being 5 points off (0.6; both in J Emerg Crit Care Med, article 8686)."""
+significant chance of being 5 points off (0.6; both read in J Emerg Crit Care Med, article 8686)."""
 PERFUSION_S = 60.0
 FUTURE_S = 120.0
 _PAIR_S = 90.0

@@ -4,10 +4,10 @@ Theory of operation. Every quarter of a day of every metric has one figure: the 
 most 64 values, thinned evenly). The baseline of a quarter is the median and the scaled median absolute deviation of
 that quarter's figures of the last 42 days, the newest three left out, so that an illness does not become its own
 baseline. The figures of a day give one standardised deviation, and a two-sided CUSUM (Page 1954, Biometrika 41:100)
-adds it up. Its reference value is half of the shift to be found, one standard deviation (Montgomery, Introduction to
-Statistical Quality Control, chapter 9; from memory, not re-read). The decision interval of its tables, 5, holds for a
-known centre and spread and independent days; what intervals give with a learned baseline is measured by
-`anju-evaluate drift` (docs/results/drift.json).
+adds it up. Its reference value is half of the shift to be found, one standard deviation (Montgomery and Runger, Applied
+Statistics and Probability for Engineers, section 16-10; Page's paper not re-read). The decision interval they advise, 4
+or 5, holds for a known centre and spread and independent days; what intervals give with a learned baseline is measured
+by `anju-evaluate drift` (docs/results/drift.json).
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Contacts that speak for themselves: an SOS press, smoke, gas, carbon monoxide and water raise an alarm at once."""
+"""Contacts that speak for themselves: an SOS press, smoke, gas, carbon monoxide and water raise an alarm at once.
+
+There is no limit here: how much smoke, gas or carbon monoxide is too much is the device's own judgement. Hence the
+confidence of 1: no doubt must make less of a fire, a poisoning or a call for help.
+"""
 
 from __future__ import annotations
 

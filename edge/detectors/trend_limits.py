@@ -1,6 +1,6 @@
 """Limits of the trend rules, each with where it comes from; the text of a source is not copied, only its figure.
 
-What says "not re-read" was not found in a text that could be read while this was written.
+"Read as others quote it" means that the source itself was not at hand, but a text that gives its figure was.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ class Limit:
 
 
 _HOME_PRESSURE = (
-    "Parati et al., Home blood pressure monitoring, position paper of the European Society of Hypertension, "
-    "J Hypertens 39 (2021) 1742 (its figure from memory, not re-read); the same figure in NICE NG136, hypertension of "
-    "stage 1 by a home average of 135/85 mmHg or higher"
+    "NICE NG136, hypertension of stage 1 by a home average of 135/85 mmHg or higher; the same figure in Hypertension "
+    "Canada's guidelines and in J Clin Hypertens 20 (2018) 1116, table 3. The position paper of the European Society "
+    "of Hypertension (Parati et al., J Hypertens 39 (2021) 1742) read as others quote it"
 )
 _GRADE_3 = (
-    "grade 3 of the European Society of Hypertension (2007 to 2023): 180 or 110 mmHg and more; that it needs no second "
-    "occasion is from memory, not re-read"
+    "grade 3 of the European Society of Hypertension (2007 to 2023): 180 or 110 mmHg and more, in the surgery. The "
+    "European Society of Cardiology (2024, read as others quote it) wants an emergency ruled out at that and a second "
+    "measurement within a week; NICE NG136 calls a pressure in the surgery very high from 180/120"
 )
 _LOW_GLUCOSE = (
     "American Diabetes Association, Standards of Care 2024, section 6 (abridged in Clin Diabetes 42:196): level 1 "
@@ -54,7 +55,7 @@ LIMITS: dict[str, Limit] = {
         105,
         Priority.LOW,
         "own choice: no single figure is accepted as hypotension (BMJ Best Practice 1196); 100 is the edge of 2 points "
-        "in NEWS2, here as the mean of a week",
+        "in NEWS2, here as the mean of a week. Below 90 is the figure most often met",
     ),
     "glucose_low": Limit(3.9, 4.4, Priority.MEDIUM, _LOW_GLUCOSE),
     "glucose_very_low": Limit(3.0, 3.9, Priority.HIGH, _LOW_GLUCOSE, "level 1 of the same source"),
@@ -69,10 +70,16 @@ LIMITS: dict[str, Limit] = {
         37.4,
         Priority.LOW,
         "High et al., IDSA guideline for elders in care homes, Clin Infect Dis 48 (2009) 149: by mouth above 37.8 "
-        "once, above 37.2 repeatedly, or more than 1.1 °C above the own baseline (read as others quote it)",
+        "once, above 37.2 repeatedly, or more than 1.1 °C above the own baseline (read as others quote it). Own "
+        "choice: two values, because one slips, and 37.2 only as the least for a rise, because nobody knows where a "
+        "home thermometer is put",
     ),
     "hypothermia": Limit(
-        35.0, 35.5, Priority.MEDIUM, "definition of hypothermia (of the core); 3 points of NEWS2 (RCP 2017)"
+        35.0,
+        35.5,
+        Priority.MEDIUM,
+        "definition of hypothermia (American Heart Association 2024, read as others quote it: of the core, which a "
+        "home thermometer does not reach); 3 points of NEWS2 (RCP 2017) at 35.0 and less",
     ),
 }
 
@@ -86,8 +93,10 @@ FEVER_LEAST, FEVER_RISE = 37.2, 1.1
 """With a baseline: so far above it is fever, but nothing at or below the first is (source: `fever`)."""
 FLUID_DAYS = 3.0
 WEEK_DAYS, LEAST_DAYS, LEAST_VALUES = 7.0, 3, 6
-"""A mean of pressures is of seven days, and wants three days and six values. ESH asks twelve values for a diagnosis;
-this is a notice, and elders measure once or twice a day (own choice; ESH's twelve from memory, not re-read)."""
+"""A mean of pressures is of seven days, and wants three days and six values. A diagnosis wants seven days, not less
+than four, and twelve values (J Clin Hypertens 20 (2018) 1116, table 3); this is a notice, and elders measure once or
+twice a day (own choice).
+"""
 OTHER_PERSON_KG = 8.0
 """A weight this far from the last days' is somebody else's on the same scale. Own choice: five times the fluid gain."""
 AGREE_S = {"glucose": 1_800.0, "body_temperature": 6 * 3600.0, "systolic": 1_800.0, "diastolic": 1_800.0}

@@ -16,7 +16,9 @@ from protocols.wire import AlarmKind, Evidence, Priority
 VERSION = 1
 CONTINUOUS_MAX_AGE_S = 300.0
 SPOT_MAX_AGE_S = 4 * 3600.0
-"""A blood pressure or temperature stands for this long; a pulse or saturation only for five minutes."""
+"""A blood pressure or temperature stands for this long: at a score of 1 to 4 the next is due after 4 to 6 hours (RCP
+2017). A pulse or saturation only for five minutes. That, the dwell and the time to clear are own choice: at a bedside
+the score is taken once and not held."""
 
 _SIGNS: dict[str, tuple[Sign, bool]] = {
     "respiration_rate": (Sign.RESPIRATION, True),

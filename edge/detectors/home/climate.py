@@ -1,10 +1,11 @@
 """A home too hot or too cold for an elder: levels held for long enough, with hysteresis, by published limits.
 
-Sources. Heat: the bands of the NWS heat index (extreme caution from 90 F, danger from 103 F,
-extreme danger from 125 F).
+Sources. Heat: the bands of the NWS heat index (extreme caution from 90 F, danger from 103 F, extreme danger from
+125 F, as its chart is handed on today; some of its offices show 105 and 130 F: the earlier ones are taken).
 Cold: 18 degrees is the least the WHO Housing and Health Guidelines (2018) and the UK Health Security Agency recommend;
-below 12 the blood pressure rises, and after two hours at 9 or less the deep body temperature of resting elders falls
-(K. J. Collins, "Low indoor temperatures and morbidity in the elderly", Age and Ageing 15 (1986) 212-220).
+below 12 the blood pressure may rise, and after two or more hours at 9 or less the deep body temperature of resting
+clothed elders falls (K. J. Collins, "Low indoor temperatures and morbidity in the elderly", Age and Ageing 15 (1986)
+212-220; its abstract was read).
 Own choice: how long a level must hold (but for the two hours), the hysteresis, and when a value is stale.
 """
 

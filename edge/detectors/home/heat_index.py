@@ -1,7 +1,8 @@
 """How hot it feels: the heat index of the US National Weather Service.
 
 Source: L. P. Rothfusz, "The Heat Index Equation", NWS Technical Attachment SR 90-23 (1990), with the adjustments and
-the simple formula (after Steadman 1979) given at www.wpc.ncep.noaa.gov/html/heatindex_equation.shtml.
+the simple formula (after Steadman 1979) given at www.wpc.ncep.noaa.gov/html/heatindex_equation.shtml, against which
+every coefficient was checked. The index is of shade and light wind: that of a room.
 """
 
 from __future__ import annotations

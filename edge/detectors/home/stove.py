@@ -25,9 +25,10 @@ _LIFE = frozenset({"motion", "presence"})
 class StoveLimits:
     """On above, off below; `alone_s` is how long the kitchen may be empty meanwhile (soup simmers).
 
-    Own choice, as no standard has a limit: devices that switch an elder's stove off wait 5 to 8 minutes, plain timers
-    15 to 60; this one only asks. 100 W is above what a stove's clock takes and below its smallest plate; 50 °C over a
-    hob is above any kitchen's air.
+    Own choice, as no standard was found that has a limit: devices that switch a stove off when nobody moves wait 5
+    minutes, at most 8 (their makers' pages), plain timers from ten minutes to hours; this one only asks. It is no fire
+    protection: at full heat fat may burn before the fifteen minutes are over. 100 W is above what a stove's clock takes
+    and below its smallest plate; 50 °C over a hob is above any kitchen's air.
     """
 
     on_w: float = 100.0

@@ -1,4 +1,7 @@
-"""The outside door: opened at night and nobody back, or left standing open with nobody heard in the home."""
+"""The outside door: opened at night and nobody back, or left standing open with nobody heard in the home.
+
+All times and both degrees of sureness are own choice: nothing published says how long a way to the bin takes.
+"""
 
 from __future__ import annotations
 

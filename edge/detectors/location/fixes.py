@@ -12,6 +12,7 @@ from edge.detectors.location.geometry import between_m
 from edge.readings import Reading
 
 METRICS: Final = frozenset({"lat", "lon", "accuracy", "speed"})
+# All figures here are own choice.
 SETTLE_S: Final = 0.5
 """How long the parts of one fix may follow each other."""
 UNKNOWN_ACCURACY_M: Final = 50.0
@@ -26,7 +27,11 @@ AHEAD_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One position (WGS-84 degrees), the radius that holds it with 68 % in metres, and speed in m/s if told."""
+    """One position (WGS-84 degrees), the radius that holds it with 68 % in metres, and speed in m/s if told.
+
+    68 % is what Android promises of its accuracy (Location.getAccuracy); iOS means 63 to 68 %. A browser's is of 95 %
+    (W3C Geolocation), which makes a fence later and never earlier.
+    """
 
     at: float
     lat: float

@@ -1,4 +1,7 @@
-"""Wandering: a walk without a goal, seen in the last twenty minutes of a person's way."""
+"""Wandering: a walk without a goal, seen in the last twenty minutes of a person's way.
+
+All distances, speeds and times are own choice, tried on simulated walks (docs/results/track.json).
+"""
 
 from __future__ import annotations
 

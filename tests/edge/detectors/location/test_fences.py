@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def test_circle() -> None:
 def test_plane_crosses_the_date_line() -> None:
     """Two positions on both sides of 180 degrees are near each other."""
     assert between_m((10.0, 179.999), (10.0, -179.999)) == pytest.approx(219.3, abs=0.5)
+
+
+@pytest.mark.parametrize("lat", [0.0, 22.54, 45.0, 60.0, 89.0])
+def test_a_degree_is_as_long_as_on_the_ellipsoid(lat: float) -> None:
+    """The series against the radii of curvature of WGS-84 (a = 6378137 m, f = 1/298.257223563), to 4 cm a degree."""
+    phi, squared = math.radians(lat), (2 - 1 / 298.257223563) / 298.257223563
+    bulge = 1 - squared * math.sin(phi) ** 2
+    meridian, normal = 6378137 * (1 - squared) / bulge**1.5, 6378137 / math.sqrt(bulge)
+    east, north = Plane(lat, 114.0).at(lat + 1, 115.0)
+    assert north == pytest.approx(math.radians(meridian), abs=0.04)
+    assert east == pytest.approx(math.radians(normal * math.cos(phi)), abs=0.04)
 
 
 def test_polygon_with_a_hole() -> None:
