@@ -4,7 +4,10 @@ Theory of operation. A day is counted in quarters of an hour with any sign of li
 from the kitchen (three meals). At its end the counts go into Baselines, whose CUSUM finds drift over weeks. A day with
 a hole in it (the gateway off, a clock that stepped, half the sensors dead), or a meal for which somebody was out or
 the kitchen's sensors were dead, counts as unknown. Everything here is a notice of low priority; it never alarms and
-clears nothing.
+clears nothing. All limits are own choice.
+
+Confidence: how rarely the days known so far had the like; where a deaf sensor would look the same, times the share of
+the home that is heard.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 
 from edge.detectors.base import Detection
 from edge.detectors.baseline import Baseline
+from edge.detectors.certainty import unlike
 from edge.detectors.places import Place
 from edge.detectors.presence import Presence
 from edge.readings import Device, Reading
@@ -35,6 +39,8 @@ NIGHT_H = 5
 DAY_H = (6, 20)
 """Hours in which a stay in the bathroom may begin that is watched; at others only while a bed sensor says that the bed
 is empty, because the way back to bed may touch nothing else."""
+FIXED_SURE = 0.6
+"""How sure the fixed limit of a stay in the bathroom is (own choice): nobody knows yet how long this home's are."""
 LEAST_HEARD = 0.5
 _GAP_S = 900.0
 _LOOK_EVERY_S = 60.0
@@ -119,7 +125,8 @@ class HabitsDetector:
         stay = 0.0 if self._entered is None else now - self._entered
         if stay >= self._stay_limit():
             numbers = {"stay_min": stay / 60, "limit_min": self._stay_limit() / 60}
-            found += self._tell("bathroom_stay_long", now, numbers)
+            sure = unlike(len(self._stays)) if self._knows_stays() else FIXED_SURE
+            found += self._tell("bathroom_stay_long", now, sure * self._presence.share_heard(now), numbers)
         return found
 
     def _missed(self, hour: int, now: float) -> list[Detection]:
@@ -127,15 +134,28 @@ class HabitsDetector:
             both = (meal - 1, meal)
             usual = all(self._usually(m) for m in both)
             if hour >= MEALS[meal][1] and usual and all(self._meal_state[m] is False for m in both):
-                return self._tell("meals_missed", now, {"from_hour": float(MEALS[meal - 1][0]), "to_hour": float(hour)})
+                sure = (1 - self._left_out(both[0]) * self._left_out(both[1])) * self._presence.share_heard(now)
+                numbers = {"from_hour": float(MEALS[meal - 1][0]), "to_hour": float(hour)}
+                return self._tell("meals_missed", now, sure, numbers)
         return []
 
+    def _known(self, meal: int) -> list[bool]:
+        return [taken for taken in self._meals[meal] if taken is not None]
+
     def _usually(self, meal: int) -> bool:
-        known = [taken for taken in self._meals[meal] if taken is not None]
+        known = self._known(meal)
         return len(known) >= DAYS_NEEDED and sum(known) >= USUALLY * len(known)
 
+    def _left_out(self, meal: int) -> float:
+        """How likely this person leaves out a meal on an ordinary day, from the days known (Laplace)."""
+        known = self._known(meal)
+        return (len(known) - sum(known) + 1) / (len(known) + 2)
+
+    def _knows_stays(self) -> bool:
+        return len(self._stays) >= 3 * DAYS_NEEDED
+
     def _stay_limit(self) -> float:
-        if len(self._stays) < 3 * DAYS_NEEDED:
+        if not self._knows_stays():
             return BATHROOM_S
         ordered = sorted(self._stays)
         return min(BATHROOM_MOST_S, max(BATHROOM_S / 2, 1.5 * ordered[int(0.98 * (len(ordered) - 1))]))
@@ -163,7 +183,8 @@ class HabitsDetector:
         if usual is not None:
             spread = 1.4826 * statistics.median(abs(n - usual) for n in self._nights)
             if night > usual + 3 * max(spread, 1.0):
-                found += self._tell("restless_night", now, {"quarters": float(night), "usual": float(usual)})
+                numbers = {"quarters": float(night), "usual": float(usual)}
+                found += self._tell("restless_night", now, unlike(len(self._nights)), numbers)
         self._nights = [*self._nights, night][-DAYS_KEPT:]
         for meal, taken in enumerate(self._meal_state):
             self._meals[meal] = [*self._meals[meal], taken][-DAYS_KEPT:]
@@ -173,7 +194,8 @@ class HabitsDetector:
             drift = baseline.add(float(len(self._slots[name])), self._day, 0)
             if drift is not None and drift * _WORSE[name] > 0:
                 reason = "more_night_activity_lately" if name == "night" else f"less_{name}_lately"
-                found += self._tell(reason, now, {"cusum": drift})
+                heard = 1.0 if name == "night" else self._presence.share_heard(now)
+                found += self._tell(reason, now, unlike(baseline.days) * heard, {"cusum": drift})
         return found
 
     def _begin_day(self, day: int | None, *, whole: bool = False) -> None:
@@ -185,13 +207,14 @@ class HabitsDetector:
     def _local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC).astimezone(self._zone)
 
-    def _tell(self, reason: str, now: float, numbers: dict[str, float]) -> list[Detection]:
+    def _tell(self, reason: str, now: float, sure: float, numbers: dict[str, float]) -> list[Detection]:
         if reason in self._told:
             return []
         self._told.append(reason)
         rounded = {name: round(value, 1) for name, value in numbers.items()}
+        rounded["confidence"] = sure = round(sure, 3)
         evidence = Evidence(detector="habits", device=HOME, at=now, reason=reason, numbers=rounded)
-        return [Detection(AlarmKind.INACTIVITY, Priority.LOW, now, HOME, reason, 0.6, (evidence,))]
+        return [Detection(AlarmKind.INACTIVITY, Priority.LOW, now, HOME, reason, sure, (evidence,))]
 
     def state(self) -> dict[str, Any]:
         """All memory, as plain values; under 20 KB."""

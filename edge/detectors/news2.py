@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
+from typing import Any
 
 
 class Sign(StrEnum):
@@ -29,6 +32,9 @@ class Risk(StrEnum):
     LOW_MEDIUM = "low-medium"
     MEDIUM = "medium"
     HIGH = "high"
+
+
+ORDER = (Risk.LOW, Risk.LOW_MEDIUM, Risk.MEDIUM, Risk.HIGH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,19 @@ def score(observation: Observation) -> Score:
     rest = [span for sign, span in signs.items() if sign not in (Sign.SPO2, Sign.OXYGEN)]
     low, high = both[0] + sum(a for a, _ in rest), both[1] + sum(b for _, b in rest)
     return Score(low, high, signs, _missing(observation))
+
+
+def holds(observation: Observation, level: Risk, wrong: Mapping[Sign, float]) -> float:
+    """Probability (0 to 1) that the risk is at least `level` if each sign of `wrong` is false with the probability
+    given there, independently of the others. A false one is worth what a missing one is: it counts at its best.
+    """
+    signs, sure = sorted(wrong), 0.0
+    for false in product((False, True), repeat=len(signs)):
+        chance = math.prod(wrong[s] if is_false else 1 - wrong[s] for s, is_false in zip(signs, false, strict=True))
+        left_out: dict[str, Any] = {str(s): None for s, is_false in zip(signs, false, strict=True) if is_false}
+        if ORDER.index(score(replace(observation, **left_out)).risk) >= ORDER.index(level):
+            sure += chance
+    return min(sure, 1.0)
 
 
 def _on_scale_2(saturation: float | None, oxygen: bool | None) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -6,19 +6,25 @@ and again only after a limit of its own (hysteresis). Nothing is cleared: the sa
 Rules about a single value want a second value that agrees. Notices are of low priority; only a value that is dangerous
 by itself is more. Where nobody said whose a device is, only such values are judged: two people on one scale have no
 trend.
+
+Confidence: how likely the figure truly lies beyond the limit, given what a home device errs by (`LEAST_SPREAD`); two
+values that agree, and the many of a week, err less. Of a baseline: how many days it rests on.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from edge.detectors.artefacts import SOUND, Artefacts
 from edge.detectors.base import Detection
 from edge.detectors.baseline import QUARTERS, Baseline
+from edge.detectors.certainty import beyond, unlike
 from edge.detectors.trend_limits import (
     AGREE_S,
     FEVER_LEAST,
@@ -55,6 +61,19 @@ _KEPT_S, _MOST_KEPT = 8 * DAY_S, 256
 Points = Sequence[tuple[float, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one rule finds: the figure it is about, by how much that which it judges is beyond the limit (below 0: not
+    beyond), and by how much that errs.
+    """
+
+    name: str
+    wrong: bool
+    figure: float
+    margin: float
+    error: float
+
+
 class TrendDetector:
     """Trends of one resident. Reasons and limits: edge.detectors.trend_limits, and `not_well_lately` (CUSUM of a
     baseline). With `one_person` False there are neither trends nor baselines. `counts`: artefacts, `other_person`,
@@ -86,8 +105,8 @@ class TrendDetector:
         local = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
         drift = self._baselines[metric].add(value, local.toordinal(), local.hour) if self._one_person else None
         found = [] if drift is None else [self._drift(reading, at, drift)]
-        for name, wrong, figure in self._rules(metric, at, local.hour * QUARTERS // 24):
-            found += self._judge(name, wrong, figure, reading, at)
+        for rule in self._rules(metric, at, local.hour * QUARTERS // 24):
+            found += self._judge(rule, reading, at)
         return found
 
     def _take(self, metric: str, value: float, at: float) -> bool:
@@ -108,23 +127,32 @@ class TrendDetector:
         self._points[metric] = [p for p in points if p[0] > at - _KEPT_S][-_MOST_KEPT:]
         return True
 
-    def _rules(self, metric: str, at: float, quarter: int) -> list[tuple[str, bool, float]]:
-        """(limit, whether it is passed, the figure it is about)."""
+    def _rules(self, metric: str, at: float, quarter: int) -> list[_Found]:
         points = self._points.get(metric, [])
         if not points:
             return []
         low, high = _agreed(points, at, AGREE_S.get(metric, 0.0))
-        last = points[-1][1]
-        found: list[tuple[str, bool, float]] = []
+        last, error = points[-1][1], LEAST_SPREAD[metric] / math.sqrt(2.0)
+        found: list[_Found] = []
+
+        def below(name: str) -> None:
+            margin = LIMITS[name].limit - high
+            found.append(_Found(name, margin > 0, last, margin, error))
+
+        def above(name: str, limit: float, *, at_it: bool = False) -> None:
+            margin = low - limit
+            found.append(_Found(name, margin > 0 or (at_it and margin == 0), last, margin, error))
+
         if metric == "glucose":
-            found += [(name, high < LIMITS[name].limit, last) for name in ("glucose_very_low", "glucose_low")]
-            found.append(("glucose_high", low > LIMITS["glucose_high"].limit, last))
+            below("glucose_very_low")
+            below("glucose_low")
+            above("glucose_high", LIMITS["glucose_high"].limit)
         elif metric == "body_temperature":
-            found.append(("fever", low > self._fever(quarter), last))
-            found.append(("hypothermia", high < LIMITS["hypothermia"].limit, last))
+            above("fever", self._fever(quarter))
+            below("hypothermia")
         elif metric in ("systolic", "diastolic"):
             name = "pressure_very_high" if metric == "systolic" else "diastolic_very_high"
-            found.append((name, low >= LIMITS[name].limit, last))
+            above(name, LIMITS[name].limit, at_it=True)
         return found + (self._over_days(metric, points, at) if self._one_person else [])
 
     def _fever(self, quarter: int) -> float:
@@ -133,30 +161,36 @@ class TrendDetector:
         return limit if usual is None else min(limit, max(FEVER_LEAST, usual[0] + FEVER_RISE))
 
     @staticmethod
-    def _over_days(metric: str, points: Points, at: float) -> list[tuple[str, bool, float]]:
+    def _over_days(metric: str, points: Points, at: float) -> list[_Found]:
         """The rules about days, which want one person's values."""
         if metric == "weight":
             gain = points[-1][1] - min(v for t, v in points if t >= at - FLUID_DAYS * DAY_S - 3600)
-            return [("fluid_gain", gain > LIMITS["fluid_gain"].limit, gain)]
+            margin, error = gain - LIMITS["fluid_gain"].limit, LEAST_SPREAD[metric] * math.sqrt(2.0)
+            return [_Found("fluid_gain", margin > 0, gain, margin, error)]
         if metric not in ("systolic", "diastolic"):
             return []
         week = [(t, v) for t, v in points if t > at - WEEK_DAYS * DAY_S]
+        values = [v for _, v in week]
         enough = len({int(t // DAY_S) for t, _ in week}) >= LEAST_DAYS and len(week) >= LEAST_VALUES
-        mean = statistics.fmean(v for _, v in week)
-        if metric == "diastolic":
-            return [("diastolic_high", enough and mean >= LIMITS["diastolic_high"].limit, mean)]
-        return [
-            ("pressure_high", enough and mean >= LIMITS["pressure_high"].limit, mean),
-            ("pressure_low", enough and mean < LIMITS["pressure_low"].limit, mean),
-        ]
+        mean = statistics.fmean(values)
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        error = max(spread, LEAST_SPREAD[metric]) / math.sqrt(len(values))
+        high = "diastolic_high" if metric == "diastolic" else "pressure_high"
+        over = mean - LIMITS[high].limit
+        found = [_Found(high, enough and over >= 0, mean, over, error)]
+        if metric == "systolic":
+            under = LIMITS["pressure_low"].limit - mean
+            found.append(_Found("pressure_low", enough and under > 0, mean, under, error))
+        return found
 
-    def _judge(self, name: str, wrong: bool, figure: float, reading: Reading, at: float) -> list[Detection]:
-        limit = LIMITS[name]
-        if wrong and name not in self._holding:
+    def _judge(self, rule: _Found, reading: Reading, at: float) -> list[Detection]:
+        limit, name, figure = LIMITS[rule.name], rule.name, rule.figure
+        if rule.wrong and name not in self._holding:
             self._holding[name] = reading.device
-            return [_detection(reason_of(name), limit.priority, reading.device, at, {"value": round(figure, 2)})]
+            sure, numbers = beyond(rule.margin, rule.error), {"value": round(figure, 2)}
+            return [_detection(reason_of(name), limit.priority, reading.device, at, numbers, sure)]
         well = figure >= limit.well if limit.well > limit.limit else figure < limit.well
-        if not wrong and well:
+        if not rule.wrong and well:
             self._holding.pop(name, None)
         return []
 
@@ -164,7 +198,7 @@ class TrendDetector:
         baseline = self._baselines[reading.metric]
         numbers = {"cusum": round(drift, 2), "days_known": float(baseline.days)}
         numbers[f"drift_{reading.metric}"] = 1.0
-        return _detection("not_well_lately", Priority.LOW, reading.device, at, numbers)
+        return _detection("not_well_lately", Priority.LOW, reading.device, at, numbers, unlike(baseline.days))
 
     def state(self) -> dict[str, Any]:
         """All memory, as plain values."""
@@ -202,6 +236,9 @@ def _agreed(points: Points, at: float, within_s: float) -> tuple[float, float]:
     return min(points[-1][1], points[-2][1]), max(points[-1][1], points[-2][1])
 
 
-def _detection(reason: str, priority: Priority, device: str, at: float, numbers: dict[str, float]) -> Detection:
+def _detection(
+    reason: str, priority: Priority, device: str, at: float, numbers: dict[str, float], sure: float
+) -> Detection:
+    numbers["confidence"] = sure = round(sure, 3)
     evidence = Evidence(detector="trends", device=device, at=at, reason=reason, numbers=numbers)
-    return Detection(AlarmKind.VITALS, priority, at, device, reason, 0.8, (evidence,))
+    return Detection(AlarmKind.VITALS, priority, at, device, reason, sure, (evidence,))

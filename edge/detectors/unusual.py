@@ -4,7 +4,9 @@ Theory of operation. Readings of a series become rows, one every five minutes: t
 of a sensor that reports only changes, the value that stands. Rows go to the general series detector
 (edge.detectors.series), which counts values by their order; so a row without a value is filled from the same time of
 the day before, silently, and a day is always as many rows long, whatever was missed and however the clock stepped.
-A score at the limit begins an unusual stretch, which is one notice and over when an hour of rows was calm.
+A score at the limit begins an unusual stretch, which is one notice and over when an hour of rows was calm. Where there
+are more series than there is room for, those heard in an earlier row stay, and of one row the first by name, so that
+the order in which sensors speak decides nothing.
 """
 
 from __future__ import annotations
@@ -113,6 +115,7 @@ class UnusualDetector:
         self._row_s = row_s
         self._rows_a_day = round(DAY_S / row_s)
         self._series: dict[Key, _Series] = {key: self._new() for key in watched.series[:MOST_SERIES]}
+        self._newcomers: set[Key] = set()
         self._row: int | None = None
         self._notices: list[float] = []
         self.counts: Counter[str] = Counter()
@@ -147,10 +150,19 @@ class UnusualDetector:
         role = self._roles.get(reading.device)
         if role is None or not has_no_rule(role, reading.metric):
             return None
+        return self._series.setdefault(key, self._new()) if self._room_for(key) else None
+
+    def _room_for(self, key: Key) -> bool:
+        """Whether a new series is taken; of those that came in this row it may put out the last by name."""
         if len(self._series) >= MOST_SERIES:
             self.counts["left_out"] += 1
-            return None
-        return self._series.setdefault(key, self._new())
+            last = max(self._newcomers, default=key)
+            if last <= key:
+                return False
+            self._newcomers.remove(last)
+            del self._series[last]
+        self._newcomers.add(key)
+        return True
 
     def _new(self) -> _Series:
         return _Series(rest=LEARNED_DAYS * self._rows_a_day)
@@ -166,6 +178,7 @@ class UnusualDetector:
         unseen = (row - before - 1) % self._rows_a_day
         stepped = not 0 < row - before <= self._rows_a_day
         self._row, found = row, []
+        self._newcomers.clear()
         for key, series in sorted(self._series.items()):
             if stepped:
                 series.last_at = -math.inf
@@ -224,6 +237,7 @@ class UnusualDetector:
             "v": VERSION,
             "row": self._row,
             "notices": list(self._notices),
+            "newcomers": [list(key) for key in sorted(self._newcomers)],
             "series": [[*key, _packed(series)] for key, series in sorted(self._series.items())],
         }
 
@@ -242,9 +256,11 @@ class UnusualDetector:
                 place = fresh._of(Reading(str(device), str(metric), 0.0, 0.0))
                 if place is not None:
                     fresh._series[device, metric] = _unpacked(packed)
+            newcomers = {(str(device), str(metric)) for device, metric in state.get("newcomers", ())}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"unusual: not a state: {error!r}") from error
         self._row, self._notices, self._series = fresh._row, notices, fresh._series
+        self._newcomers = newcomers & self._series.keys()
 
 
 def _detection(

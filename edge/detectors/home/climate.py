@@ -7,6 +7,9 @@ below 12 the blood pressure may rise, and after two or more hours at 9 or less t
 clothed elders falls (K. J. Collins, "Low indoor temperatures and morbidity in the elderly", Age and Ageing 15 (1986)
 212-220; its abstract was read).
 Own choice: how long a level must hold (but for the two hours), the hysteresis, and when a value is stale.
+
+Confidence: how likely the room truly is beyond the level, given what its sensor errs by, how old the last value is, and
+for heat whether the humidity is known.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.detectors.base import Detection
+from edge.detectors.certainty import beyond
 from edge.detectors.home.heat_index import heat_index
 from edge.readings import Device, DeviceRole, Reading
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -28,6 +32,13 @@ STALE_S = 4 * 3600.0
 HUMIDITY_STALE_S = 2 * 3600.0
 HYSTERESIS_C = 1.0
 CLEAR_S = 1800.0
+SENSOR_ERROR_C = 0.5
+"""What a home's thermometer errs by. Own choice, as are the next three: about what makers state."""
+INDEX_ERROR_C, DRY_ERROR_C = 2.5, 5.0
+"""What the heat index errs by: half a degree and five per cent of humidity make 2.7 degrees of it at 94 F and 60 %. And
+what the air's temperature errs by as a heat index while the humidity is not known."""
+DRIFT_C_H = 0.5
+"""How far a room may have gone in an hour since its last value."""
 INDOORS_C = (-10.0, 58.0)
 """Outside of this it is no room: a freezer, a stove, the sun on the sensor, or degrees Fahrenheit."""
 
@@ -132,13 +143,19 @@ class ClimateDetector:
         numbers = {"temperature": round(room.temperature, 1), "heat_index": round(feels, 1)}
         if humid is not None:
             numbers["humidity"] = round(humid, 1)
+        drift = DRIFT_C_H * max(now - room.at, 0.0) / 3600
+        index_error = INDEX_ERROR_C if humid is not None else DRY_ERROR_C
         hot = _step(room.heat, self._heat, feels, 1.0, now)
         cold = _step(room.cold, self._cold, room.temperature, -1.0, now)
         found = []
-        for kind, levels, change in ((AlarmKind.HEAT, self._heat, hot), (AlarmKind.COLD, self._cold, cold)):
-            if change is not None:
-                level = levels[change] if change >= 0 else None
-                found.append(_detection(kind, device, now, level, numbers))
+        if hot is not None:
+            level = self._heat[hot] if hot >= 0 else None
+            sure = 1.0 if level is None else beyond(feels - level.limit_c, math.hypot(index_error, drift))
+            found.append(_detection(AlarmKind.HEAT, device, now, level, numbers, sure))
+        if cold is not None:
+            level = self._cold[cold] if cold >= 0 else None
+            sure = 1.0 if level is None else beyond(level.limit_c - room.temperature, math.hypot(SENSOR_ERROR_C, drift))
+            found.append(_detection(AlarmKind.COLD, device, now, level, numbers, sure))
         return found
 
     def _pass_time(self, now: float) -> list[Detection]:
@@ -215,11 +232,15 @@ def _step(side: _Side, levels: tuple[Level, ...], value: float, sign: float, now
     return -1
 
 
-def _detection(kind: AlarmKind, device: str, now: float, level: Level | None, numbers: dict[str, float]) -> Detection:
+def _detection(
+    kind: AlarmKind, device: str, now: float, level: Level | None, numbers: dict[str, float], sure: float
+) -> Detection:
     reason = "condition_ended" if level is None else level.reason
     priority = Priority.MEDIUM if level is None else level.priority
+    if level is not None:
+        numbers = numbers | {"confidence": round(sure, 3)}
     evidence = Evidence(detector="climate", device=device, at=now, reason=reason, numbers=numbers)
-    return Detection(kind, priority, now, device, reason, 0.9, (evidence,), cleared=level is None)
+    return Detection(kind, priority, now, device, reason, round(sure, 3), (evidence,), cleared=level is None)
 
 
 def _side(state: list[Any], levels: int) -> _Side:

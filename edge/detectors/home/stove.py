@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.detectors.base import Detection
+from edge.detectors.certainty import freshness
 from edge.detectors.places import Place, place_of
 from edge.readings import Device, DeviceRole, Reading
 from protocols.wire import AlarmKind, Evidence, Priority
@@ -18,6 +19,10 @@ STALE_S = 1800.0
 LONGEST_TICK_GAP_S = 300.0
 MOST = {"power": 20_000.0, "temperature": 400.0}
 """Watts of any stove, and degrees Celsius of any sensor over one that is not on fire; beyond it the sensor is wrong."""
+SURE, DEAF = 0.9, 0.5
+"""How sure an empty kitchen is; and where no sensor of it has said anything for `AWAKE_S`, when it may as well be deaf.
+Both are multiplied by the freshness of the stove's own last value. Own choice."""
+AWAKE_S = 86_400.0
 _LIFE = frozenset({"motion", "presence"})
 
 
@@ -42,7 +47,8 @@ class StoveDetector:
     """All stoves of the home (devices of role stove). Without a sensor of motion in the kitchen it judges nothing.
 
     Medium after `alone_s`, high after three times as long; it ends when somebody is in the kitchen or the stove is off.
-    `counts`: `unobserved` (holes in time and steps of the clock).
+    A thermometer is believed once it has been seen cool: one that says Fahrenheit or kelvin never is.
+    `counts`: `unobserved` (holes in time and steps of the clock), `never_cool` (hot values of such a thermometer).
     """
 
     def __init__(self, devices: Iterable[Device], limits: StoveLimits = StoveLimits()) -> None:
@@ -54,8 +60,10 @@ class StoveDetector:
         self._limits = limits
         self._on: dict[str, float] = {}
         self._heard: dict[str, float] = {}
+        self._cooled: set[str] = set()
         self._there: set[str] = set()
         self._left: float | None = None
+        self._eye_heard: float | None = None
         self._told: dict[str, str] = {}
         self._seen: float | None = None
         self.counts: Counter[str] = Counter()
@@ -63,6 +71,8 @@ class StoveDetector:
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
         """Take one reading: power (W) or temperature of a stove, motion or presence in its kitchen."""
         self._pass_time(now)
+        if reading.device in self._eyes:
+            self._eye_heard = now
         if reading.device in self._eyes and reading.metric in _LIFE:
             return self._somebody(reading, now)
         if reading.device not in self._stoves or isinstance(reading.value, bool | str):
@@ -75,7 +85,11 @@ class StoveDetector:
             return []
         on, off = limits[reading.metric]
         self._heard[reading.device] = now
-        if reading.value >= on:
+        if reading.metric == "temperature" and reading.value < off:
+            self._cooled.add(reading.device)
+        if reading.value >= on and reading.metric == "temperature" and reading.device not in self._cooled:
+            self.counts["never_cool"] += 1
+        elif reading.value >= on:
             self._on.setdefault(reading.device, now)
         elif reading.value < off:
             return self._off(reading.device, now)
@@ -97,11 +111,16 @@ class StoveDetector:
             if alone < self._limits.alone_s or self._told.get(stove) in (reason, "stove_unattended_long"):
                 continue
             self._told[stove] = reason
-            numbers = {"alone_s": round(alone, 1), "on_s": round(now - since, 1)}
+            sure = round(self._sure(stove, now), 3)
+            numbers = {"alone_s": round(alone, 1), "on_s": round(now - since, 1), "confidence": sure}
             evidence = Evidence(detector="stove", device=stove, at=now, reason=reason, numbers=numbers)
             priority = Priority.HIGH if high else Priority.MEDIUM
-            found.append(Detection(AlarmKind.STOVE, priority, now, stove, reason, 0.8, (evidence,)))
+            found.append(Detection(AlarmKind.STOVE, priority, now, stove, reason, sure, (evidence,)))
         return found
+
+    def _sure(self, stove: str, now: float) -> float:
+        awake = self._eye_heard is not None and now - self._eye_heard <= AWAKE_S
+        return (SURE if awake else DEAF) * freshness(now - self._heard[stove], STALE_S)
 
     def _somebody(self, reading: Reading, now: float) -> list[Detection]:
         """A motion sensor is believed until it says that nobody moves; then the kitchen is left."""
@@ -132,6 +151,7 @@ class StoveDetector:
         self._on = {stove: at + step for stove, at in self._on.items()}
         self._heard = {stove: at + step for stove, at in self._heard.items()}
         self._left = None if self._left is None else self._left + step
+        self._eye_heard = None if self._eye_heard is None else self._eye_heard + step
 
     def state(self) -> dict[str, Any]:
         """All memory."""
@@ -139,8 +159,10 @@ class StoveDetector:
             "v": VERSION,
             "on": dict(self._on),
             "heard": dict(self._heard),
+            "cooled": sorted(self._cooled),
             "there": sorted(self._there),
             "left": self._left,
+            "eye_heard": self._eye_heard,
             "told": dict(self._told),
             "seen": self._seen,
         }
@@ -153,8 +175,11 @@ class StoveDetector:
             heard = {s: float(at) for s, at in state["heard"].items() if s in self._stoves}
             on = {s: float(at) for s, at in state["on"].items() if s in heard}
             there, told = set(state["there"]) & self._eyes, {s: str(r) for s, r in state["told"].items() if s in on}
+            cooled = set(state.get("cooled", heard)) & self._stoves  # states before it was kept
             left, seen = (None if state[k] is None else float(state[k]) for k in ("left", "seen"))
+            eye_heard = state.get("eye_heard", left)  # states before it was kept
+            eye_heard = None if eye_heard is None else float(eye_heard)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"stove: not a state: {error!r}") from error
-        self._on, self._heard, self._there, self._told = on, heard, there, told
-        self._left, self._seen = left, seen
+        self._on, self._heard, self._there, self._told, self._cooled = on, heard, there, told, cooled
+        self._left, self._seen, self._eye_heard = left, seen, eye_heard

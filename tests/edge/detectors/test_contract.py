@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from edge.detectors.base import Detection, Detector, Stateful, TakesFrames, TakesReadings, TakesTime
 from edge.detectors.facade import Detectors, Listed
 from edge.detectors.home.climate import ClimateDetector
+from edge.detectors.home.stove import StoveDetector
 from edge.detectors.trends import TrendDetector
+from edge.detectors.unusual import MOST_SERIES, UnusualDetector, Watched
 from edge.detectors.vitals import VitalsDetector
-from edge.readings import Reading, SignalFrame
+from edge.readings import Device, DeviceRole, Reading, SignalFrame
 from protocols.metrics import METRICS, Type, Value
 from protocols.wire import AlarmKind
 from tests.edge.detectors.contract_cases import CASES, DEVICES, ZONE, Case, Moment
@@ -230,12 +232,18 @@ def test_nonsense_among_sound_values_breaks_nothing(case: Case) -> None:
         ("temperature", 77.0),
         ("temperature", 295.0),
         ("humidity", 0.55),
+        ("power", 1.5),
     ],
 )
 def test_a_wrong_unit_never_alarms(metric: str, value: float) -> None:
-    """Fahrenheit, kelvin, fractions, hertz, kilopascal, mg/dl and pounds for a day, as if a source did not convert."""
-    detectors = (VitalsDetector(), TrendDetector(ZONE), ClimateDetector(DEVICES))
-    stream: list[Moment] = [(NOON + t, [Reading("air", metric, NOON + t, value)]) for t in range(0, 86_400, 300)]
+    """Fahrenheit, kelvin, fractions, hertz, kilopascal, mg/dl, pounds and kilowatts for a day, as if a source did not
+    convert.
+    """
+    detectors = (VitalsDetector(), TrendDetector(ZONE), ClimateDetector(DEVICES), StoveDetector(DEVICES))
+    stream: list[Moment] = [
+        (NOON + t, [Reading(device, metric, NOON + t, value) for device in ("air", "stove")])
+        for t in range(0, 86_400, 300)
+    ]
     assert [d for one in detectors for d in play(one, stream)] == []
 
 
@@ -262,6 +270,41 @@ def _home(order: Callable[[list[Reading | SignalFrame]], list[Reading | SignalFr
     assert home.take_failures() == []
     assert {d.kind for d in found} >= {AlarmKind.VITALS, AlarmKind.GEOFENCE, AlarmKind.STOVE, AlarmKind.SMOKE}
     return sorted((d.kind, d.device, d.reason, d.cleared, d.at) for d in found)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_order_does_not_matter_to_unusual_numbers(restart: bool) -> None:
+    """More numbers without a rule than there is room for, rows of an hour: in whatever order they speak, and with a
+    restart in the middle of each row, the same ones are watched and the same is told of them.
+    """
+    rng = random.Random(3)
+    plugs = [f"plug-{n:02}" for n in range(MOST_SERIES + 3)]
+    stream: list[Moment] = []
+    for n in range(24 * 14):
+        wrong = 24 * 12 <= n < 24 * 12 + 8
+        values = {plug: 40 + 30 * (7 <= n % 24 < 22) + rng.gauss(0, 1) for plug in plugs}
+        values |= {plug: 400.0 * (n % 2) for plug in plugs[:2] if wrong}
+        stream.append((NOON + n * 3600, [Reading(plug, "power", NOON + n * 3600, v) for plug, v in values.items()]))
+
+    def home() -> UnusualDetector:
+        return UnusualDetector([Device(plug, DeviceRole.SWITCH) for plug in plugs], Watched(without_rule=True), 3600.0)
+
+    def told(order: Callable[[list[Reading | SignalFrame]], list[Reading | SignalFrame]]) -> tuple[Any, Any]:
+        one, found = home(), []
+        for now, heard in stream:
+            mixed = order(heard)
+            found += play(one, [(now, mixed[:7])])
+            if restart and now < NOON + 3 * 3600:
+                before, one = kept(one), home()
+                one.restore(before)
+            found += play(one, [(now, mixed[7:])])
+        return sorted((d.at, d.device, d.cleared) for _, d in found), kept(one)
+
+    plain = told(list)
+    assert [entry[0] for entry in plain[1]["series"]] == plugs[:MOST_SERIES]
+    assert {device for _, device, _ in plain[0]} == {*plugs[:2]}
+    for seed in range(2):
+        assert told(lambda heard, rng=random.Random(seed): _shuffled(heard, rng)) == plain  # type: ignore[misc]
 
 
 def _shuffled(heard: list[Reading | SignalFrame], rng: Any) -> list[Reading | SignalFrame]:

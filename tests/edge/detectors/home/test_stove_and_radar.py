@@ -80,13 +80,18 @@ def test_a_stove_that_is_attended_or_off_is_nothing() -> None:
 
 
 def test_a_stove_by_temperature() -> None:
-    """A thermometer over the hob: on from 50 degrees, and a stove that falls silent is not known to be on."""
-    events: list[Event] = [(s, "stove-1", "temperature", 65.0) for s in range(0, 1200, 60)]
-    assert [(s, d.reason) for s, d in _run(events, 4000)] == [
-        (900, "stove_unattended"),
-        (2700, "stove_unattended_long"),
-        (2941, "condition_ended"),
-    ]
+    """A thermometer over the hob: on from 50 degrees, and a stove that falls silent is not known to be on; nor is one
+    whose thermometer has never been cool, as one that says Fahrenheit or kelvin never is.
+    """
+    hot: list[Event] = [(s, "stove-1", "temperature", 65.0) for s in range(60, 1200, 60)]
+    for restart in (False, True):
+        assert [(s, d.reason) for s, d in _run([(0, "stove-1", "temperature", 24.0), *hot], 4000, restart)] == [
+            (960, "stove_unattended"),
+            (2760, "stove_unattended_long"),
+            (2941, "condition_ended"),
+        ]
+    assert _run(hot, 4000) == []
+    assert _run([(s, "stove-1", "temperature", 297.0) for s in range(0, 4000, 60)], 4000) == []
 
 
 def test_a_radar_reports_a_fall() -> None:
