@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from edge.detectors.fall_model import models_for
 from edge.detectors.home.climate import ClimateDetector
 from edge.detectors.home.stove import StoveDetector
 from edge.detectors.location.geofence import GeofenceDetector
-from edge.detectors.news2 import Observation, Risk, Sign, holds, score
+from edge.detectors.news2 import ORDER, Observation, Sign, holds, score
 from edge.detectors.routine import RoutineDetector
 from edge.detectors.trends import TrendDetector
 from edge.detectors.vitals import VitalsDetector
@@ -33,7 +34,6 @@ from protocols.wire import Priority
 from tests.edge.detectors import fall_physics, test_bed, test_habits, test_routine
 from tests.edge.detectors.location.test_walks import FENCES, HOURS, WAYS, rows_of
 from tests.edge.detectors.location.walks import HOME, NOON, Receiver, received, walk
-
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -180,10 +180,10 @@ def test_a_score_is_as_sure_as_the_readings_it_rests_on(
     """
     seen = Observation(**values)  # type: ignore[arg-type]
     total, doubts = score(seen), dict(zip(Sign, chances, strict=True))
-    sure = {level: holds(seen, level, doubts) for level in Risk}
-    order = [sure[level] for level in (Risk.LOW, Risk.LOW_MEDIUM, Risk.MEDIUM, Risk.HIGH)]
+    sure = {level: holds(seen, level, doubts) for level in ORDER}
+    order = [*sure.values()]
     assert order[0] == pytest.approx(1)
-    assert all(a >= b - 1e-9 for a, b in zip(order, order[1:], strict=False))
+    assert all(a >= b - 1e-9 for a, b in pairwise(order))
     assert holds(seen, total.risk, {}) == 1
     for level, chance in sure.items():
         assert holds(seen, level, doubts | {worse: 1.0}) <= chance + 1e-9
