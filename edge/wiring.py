@@ -104,7 +104,7 @@ def wire(config: GatewayConfig, remote: RemoteConfig | None = None, clock: Clock
     sources = build_sources(devices, config.dialect_names())
     pipeline = Pipeline(
         sources=sources,
-        supervisor=_supervisor(config, devices, sources.seen, lambda: home.connected, rng, clock, fallback),
+        supervisor=_supervisor(config, devices, sources.seen, lambda: home.connected, rng, clock, fallback, alarms),
         detectors=detectors,
         alarms=alarms,
         spool=spool,
@@ -152,9 +152,11 @@ def _supervisor(
     rng: random.Random,
     clock: Clock,
     fallback: Family,
+    alarms: Alarms,
 ) -> Supervisor:
     folder = config.gateway.data_dir
-    return Supervisor(devices, seen, lambda: look(folder), connected, rng, clock.now(), fallback.faults)
+    now = clock.now()
+    return Supervisor(devices, seen, lambda: look(folder), connected, rng, now, fallback.faults, alarms.crying)
 
 
 def _home(

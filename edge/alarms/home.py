@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from edge.alarms.ladder import Ladders, Loudness
 from edge.alarms.moments import moment, same_moment, takes_up
+from edge.alarms.repeats import counts_repeats, crying, row, seen_again
 from edge.alarms.states import (
     ENDED,
     NOT_CANCELLABLE,
@@ -70,6 +71,10 @@ class Alarms:
     def open(self) -> tuple[Alarm, ...]:
         """Alarms that have not ended, oldest first."""
         return tuple(self._open.values())
+
+    def crying(self) -> set[str]:
+        """Devices that report so often, with nobody answering, that somebody should look at them."""
+        return crying(self._open.values())
 
     def moved(self, device: str, now: Instant, *, moving: bool = True) -> list[Effect]:
         """A sensor has seen somebody: what is worn happens in its room; some questions are answered by movement, none
@@ -246,7 +251,7 @@ class Alarms:
 
     def _joinable(self, detection: Detection) -> Alarm | None:
         """The open alarm this detection is more evidence of; technical causes are each for themselves."""
-        full = self._full(detection.kind)
+        full, in_row = self._full(detection.kind), row(self._open.values(), detection)
         for alarm in reversed(self._open.values()):
             if alarm.kind is AlarmKind.TECHNICAL:
                 if (detection.kind, detection.device, detection.reason) == (alarm.kind, alarm.device, alarm.cause):
@@ -254,7 +259,7 @@ class Alarms:
             elif moment(alarm.kind, detection.kind) is None or self._apart(alarm, detection):
                 continue
             elif full or same_moment(
-                alarm, detection, weighed(detection, self._risks, joint(alarm, detection)).priority
+                alarm, detection, weighed(detection, self._risks, joint(alarm, detection)).priority, in_row
             ):
                 return alarm
         return None
@@ -286,7 +291,9 @@ class Alarms:
         return self._residents.apart(alarm.device, detection.device, vitals=detection.kind is AlarmKind.VITALS)
 
     def _join(self, alarm: Alarm, detection: Detection, now: Instant) -> list[Effect]:
-        """What another sensor or detector saw is sent on as evidence; what the same one repeats is only counted."""
+        """What another sensor or detector saw is sent on as evidence; what the same one repeats is counted, and told
+        now and then where it means that something has happened again; while the home asks, with its answer.
+        """
         known = {(e.detector, e.device) for e in alarm.evidence}
         worse = alarm.kind is detection.kind and RANK[detection.priority] > RANK[alarm.priority]
         new = tuple(e for e in detection.evidence if worse or (e.detector, e.device) not in known)
@@ -298,11 +305,15 @@ class Alarms:
             joined = replace(joined, sources=(*alarm.sources, detection.device))
         if worse:
             joined = replace(joined, priority=detection.priority, evidence=(*alarm.evidence, *new)[-MAX_EVIDENCE:])
+        untold = False
+        if counts_repeats(detection) and alarm.kind is detection.kind and not worse and not new:
+            joined, told = seen_again(joined, detection)
+            untold = alarm.state is S.PENDING or not told
         self._open[alarm.alarm_id] = joined
         if worse and (alarm.state, Trigger.WORSE) in TRANSITIONS:
             return self._fire(joined, Trigger.WORSE, now)
         self.counts["merged"] += 1
-        return [Changed(joined)] if joined != alarm else []
+        return [Changed(joined)] if joined != alarm and not untold else []
 
     def _condition_ended(self, detection: Detection, now: Instant) -> list[Effect]:
         """An alarm is cleared when the condition holds on none of its devices; vital signs are one for the person, and

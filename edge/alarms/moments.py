@@ -6,6 +6,10 @@ row of falls cannot hide in the first. A condition that has not ended and grows 
 one, and joining is heard sooner than asking anew. Everything else is an alarm of its own, which the cloud attaches to
 the home's open incident: it stands in the log, opens a resolved incident again and renews the escalation
 (docs/decisions/same-moment.md).
+
+Of a device that reports again and again while its alarms are open, each that is open doubles the time up to `most_s`: a
+second fall is an alarm of its own after two minutes, a third after four more, and a watch that cries all day asks once
+an hour. What falls in between is counted on the newest (edge.alarms.repeats).
 """
 
 from __future__ import annotations
@@ -19,16 +23,27 @@ from protocols.wire import AlarmKind, Priority
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far apart two detections may be and still be about one thing, in seconds; `source` says why so far."""
+    """How far apart two detections may be and still be about one thing, in seconds; `source` says why so far. `most_s`
+    is how far it may become in a row of one device; None where repetitions are one condition that goes on.
+    """
 
     within_s: float
     source: str
+    most_s: float | None = None
+
+    def in_row_s(self, row: int) -> float:
+        """The time for a device of which `row` alarms are open."""
+        if self.most_s is None:
+            return self.within_s
+        return min(self.within_s * 2.0 ** min(max(row - 1, 0), 30), self.most_s)
 
 
 _K = AlarmKind
 _DAY_S = 86_400.0
 SAME_KIND: dict[AlarmKind, Moment] = {
-    _K.FALL: Moment(120.0, "own choice: a tumble, the try to rise, and a radar that confirms after up to a minute"),
+    _K.FALL: Moment(
+        120.0, "own choice: a tumble, the try to rise, and a radar that confirms after up to a minute", most_s=3600.0
+    ),
     _K.SOS: Moment(60.0, "own choice: presses in one breath; a press later says that nobody has come"),
     _K.VITALS: Moment(3600.0, "NEWS2 (RCP 2017): at a score of 5 or more the next observation is due within the hour"),
     _K.INACTIVITY: Moment(3600.0, "own choice: one silence, as the rhythm, the bathroom and the bed each see it"),
@@ -63,12 +78,15 @@ def moment(open_kind: AlarmKind, kind: AlarmKind) -> Moment | None:
     return SAME_KIND.get(kind) if open_kind is kind else TAKES_UP.get(open_kind, {}).get(kind)
 
 
-def same_moment(alarm: Alarm, detection: Detection, priority: Priority) -> bool:
-    """Whether a detection, of this priority in this home, is more of an open alarm of the resident."""
+def same_moment(alarm: Alarm, detection: Detection, priority: Priority, row: int = 1) -> bool:
+    """Whether a detection, of this priority in this home, is more of an open alarm of the resident; of its kind its
+    device has opened `row` that are open.
+    """
     known = moment(alarm.kind, detection.kind)
     if known is None:
         return False
-    if alarm.state is S.PENDING or abs(detection.at - alarm.at) <= known.within_s:
+    within_s = known.in_row_s(row if alarm.device == detection.device else 1)
+    if alarm.state is S.PENDING or abs(detection.at - alarm.at) <= within_s:
         return True
     return RANK[priority] > RANK[alarm.priority] and _goes_on(alarm, detection)
 

@@ -40,9 +40,13 @@ class Supervisor:
         rng: random.Random,
         now: Instant,
         more: Callable[[], set[Fault]] = set,
+        crying: Callable[[], set[str]] = set,
     ) -> None:
-        """`more` are faults of the gateway that other parts know of."""
+        """`more` are faults of the gateway that other parts know of; `crying` are devices whose alarms go on and on
+        with nobody answering.
+        """
         self._more = more
+        self._crying = crying
         self._seen = seen
         self._host = host
         self._broker = broker
@@ -99,21 +103,25 @@ class Supervisor:
         self._failed[device] = now.mono
 
     def alarm_changed(self, alarm: Alarm, now: Instant) -> None:
-        """An alarm that the resident, or a movement, answered with "nothing is wrong" was in vain; each counts once."""
-        answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen"
+        """An alarm that the resident, a movement, or the device itself while the home still asked, answered with
+        "nothing is wrong" was in vain; each counts once.
+        """
+        taken_back = alarm.reason == "condition_ended" and alarm.changed_at < (alarm.decide_by or 0.0)
+        answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen" or taken_back
         if answered and alarm.kind is not AlarmKind.TECHNICAL and alarm.device in self.devices.known:
             of = self._in_vain.setdefault(alarm.device, {})
             of.setdefault(alarm.alarm_id, now.wall)
             self._in_vain[alarm.device] = dict([*of.items()][-CRIES:])
 
     def _cries_often(self, now: Instant) -> set[tuple[Fault, str]]:
-        """Devices whose last alarms in vain all lie within a day; a quiet day ends it."""
+        """Devices whose last alarms in vain all lie within a day, until a quiet day; and those that cry right now."""
         late = {
             device: {alarm: at for alarm, at in of.items() if abs(now.wall - at) < CRIES_WITHIN_S}
             for device, of in self._in_vain.items()
         }
         self._in_vain = {device: of for device, of in late.items() if of}
-        return {(Fault.SENSOR_CRIES_OFTEN, device) for device, of in self._in_vain.items() if len(of) == CRIES}
+        often = {device for device, of in self._in_vain.items() if len(of) == CRIES} | self._crying()
+        return {(Fault.SENSOR_CRIES_OFTEN, device) for device in often if device in self.devices.known}
 
     def state(self) -> dict[str, Any]:
         """What was learned of the devices, and their alarms in vain, as plain JSON values."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.detectors.unusual import ROW_S
 from protocols.faults import Fault
+from protocols.waveform import WaveFrame, encode_wave
 from protocols.wire import AlarmKind, AlarmState, Priority
+from tests.edge.detectors import fall_physics
 from tests.support.wired import WiredHome, wired_home
 
 _FAMILY = {"modem": {"port": "/dev/ttyUSB0"}, "phones": ["13800138000"], "after_s": 5}
@@ -115,3 +119,45 @@ async def test_a_second_fall_is_an_alarm_of_its_own(tmp_path: Path) -> None:
         assert [e.device for e in first.evidence] == ["radar", "watch"]
         assert (second.state, [e.device for e in second.evidence]) == (AlarmState.RAISED, ["watch"])
         assert second.at - first.at > 1_200
+
+
+async def _falls(home: WiredHome, seq: int) -> None:
+    """A wearable's frames around a fall, each when it is complete."""
+    signal, _ = fall_physics.fall(peak=6.0, after_s=12.0)
+    for frame in fall_physics.frames(signal, at=home.now):
+        home.now = frame.at + 0.5
+        wave = replace(frame, seq=frame.seq + seq)
+        steps = np.round(wave.samples * 1000).astype(np.int16)
+        body = encode_wave(WaveFrame("watch", wave.seq, wave.at, 50.0, 0.001, 16.0, 0.0, ("ax", "ay", "az"), steps))
+        await home.gateway.pipeline.take("home/v1/watch/wave", body)
+        await home.gateway.pipeline.tick()
+
+
+async def test_a_wearable_that_keeps_reporting_falls(tmp_path: Path) -> None:
+    """A fall a minute for twenty minutes, with nobody answering and a restart in between: four questions instead of
+    ten, what lies between stands as evidence, the watch is reported, and the radar's fall is an alarm as ever.
+    """
+    devices = [
+        {"id": "watch", "role": "wearable", "position": "waist"},
+        {"id": "radar", "role": "presence", "room": "bathroom"},
+    ]
+    with wired_home(tmp_path, devices=devices) as home:
+        await home.passes(40)
+        begin = home.now
+        for n in range(20):
+            await _falls(home, 1_000 * n)
+            await home.passes(begin + 60 * (n + 1) - home.now)
+            if n == 9:
+                await home.restart()
+                await home.passes(1)
+        falls = home.alarms(AlarmKind.FALL)
+        began = sorted({event.alarm_id: event.at - begin for event in falls}.values())
+        assert [round(at / 60) for at in began] == [0, 3, 8, 17]
+        assert {event.state for event in falls} == {AlarmState.PENDING, AlarmState.RAISED}
+        times = {e.numbers["times"] for event in falls for e in event.evidence if "times" in e.numbers}
+        assert {2.0, 4.0} <= times
+        assert len(falls) < 20
+        assert _crying(home) == [("watch", AlarmState.RAISED)]
+        await home.says("radar", "fall_detected", True)
+        await home.passes(200)
+        assert home.alarms(AlarmKind.FALL)[-1].device == "radar"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.alarms import Alarms, Changed, Effect, Speak
 from edge.alarms.ladder import Daytime, Ladders
 from edge.alarms.moments import SAME_KIND, TAKES_UP
+from edge.alarms.repeats import times
 from edge.clock import Instant
 from edge.detectors.base import Detection
 from edge.messages import restored_alarm, stored_alarm
@@ -99,10 +105,124 @@ def test_it_is_so_after_a_restart() -> None:
 def test_the_moment_does_not_slide_along() -> None:
     """A fall every minute and a half does not hide in the first for ever."""
     alarms = _alarms()
-    for n in range(5):
+    for n in range(6):
         _see(alarms, K.FALL, 90.0 * n)
         alarms.tick(_now(90.0 * n + 40))
-    assert [a.at - _T for a in alarms.open] == [0, 180, 360]
+    assert [a.at - _T for a in alarms.open] == [0, 180, 450]
+
+
+def _cries(alarms: Alarms, every_s: float, hours: float, begin: float = 0.0) -> list[Effect]:
+    """A watch that reports a fall every so often; nobody answers."""
+    effects: list[Effect] = []
+    for n in range(int(hours * 3600 / every_s)):
+        at = begin + every_s * n
+        effects += _see(alarms, K.FALL, at)
+        effects += alarms.tick(_now(at + min(every_s, 31) - 0.5))
+    return effects
+
+
+def test_a_watch_that_keeps_reporting_falls_asks_ever_more_rarely() -> None:
+    """A fall every half minute for a day: the times between its alarms double up to an hour, every report is counted
+    on one of them, and what is told of them stays little.
+    """
+    alarms = _alarms()
+    effects = _cries(alarms, 30, 24)
+    asked = [e for e in effects if isinstance(e, Speak) and e.phrase == "fall_question"]
+    began = [a.at - _T for a in alarms.open]
+    assert began[:7] == [0, 150, 420, 930, 1_920, 3_870, 7_500]
+    assert {b - a for a, b in pairwise(began[6:])} == {3_630}
+    assert len(began) == 28
+    assert len(asked) <= 2 * len(began), "each question is asked and repeated"
+    assert sum(times(a, "w") for a in alarms.open) == 24 * 120
+    assert sum(isinstance(e, Changed) for e in effects) < 10 * len(began)
+    assert alarms.crying() == {"w"}
+
+
+def test_what_is_repeated_is_seen() -> None:
+    """The second and the fourth report within the moment are told as evidence with their own time, the third is not;
+    one while the home asks is told with what becomes of the question.
+    """
+    alarms = _alarms()
+    _see(alarms, K.FALL, 0)
+    alarms.tick(_now(31))
+    told = [bool(_events(_see(alarms, K.FALL, at))) for at in (40, 60, 80, 100)]
+    assert told == [True, False, True, False]
+    (alarm,) = alarms.open
+    assert [(e.at - _T, e.numbers.get("times")) for e in alarm.evidence] == [(0, None), (100, 5)]
+    asking = _alarms()
+    _see(asking, K.FALL, 0)
+    assert _see(asking, K.FALL, 20) == []
+    (raised,) = [e.alarm for e in asking.tick(_now(31)) if isinstance(e, Changed)]
+    assert [(e.at - _T, e.numbers.get("times")) for e in raised.evidence] == [(0, None), (20, 2)]
+
+
+def test_a_true_second_fall_beside_a_crying_watch() -> None:
+    """A radar's fall, or another watch's, is an alarm of its own two minutes after the last; and so is a call."""
+    alarms = _alarms()
+    _cries(alarms, 30, 4)
+    last = max(a.at for a in alarms.open) - _T
+    known = len(alarms.open)
+    assert _events(_see(alarms, K.FALL, last + 119, "radar")) == [(K.FALL, S.RAISED)]
+    assert _events(_see(alarms, K.FALL, last + 121, "other")) == [(K.FALL, S.PENDING)]
+    assert _events(_see(alarms, K.SOS, last + 122, "button"))[-1] == (K.SOS, S.RAISED)
+    assert len(alarms.open) == known + 2
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_after_the_answer_a_watch_begins_anew(answered: bool) -> None:
+    """The row is of alarms that are open: the resident's answer ends it, and so does the call centre's close."""
+    alarms = _alarms()
+    _cries(alarms, 30, 4)
+    if answered:
+        alarms.press("cancel", _now(14_401))
+    else:
+        alarms.stand_down("i-1")
+    assert alarms.open == ()
+    assert alarms.crying() == set()
+    assert _events(_see(alarms, K.FALL, 14_500)) == [(K.FALL, S.PENDING)]
+    alarms.tick(_now(14_531))
+    assert _events(_see(alarms, K.FALL, 14_621)) == [(K.FALL, S.PENDING)]
+
+
+def test_a_row_goes_on_after_a_restart() -> None:
+    """How many are open, and how often each was reported as last told, are on flash with the alarms."""
+    before = _alarms()
+    _cries(before, 30, 1)
+    alarms = _alarms()
+    alarms.restore([restored_alarm(body) for a in before.open if (body := stored_alarm(a)) is not None], _now(3_600))
+    assert alarms.crying() == {"w"}
+    assert [times(a, "w") for a in alarms.open] == [times(a, "w") for a in before.open]
+    last = max(a.at for a in alarms.open) - _T
+    assert not [e for e in _see(alarms, K.FALL, last + 1_900) if isinstance(e, Speak)]
+    assert _events(_see(alarms, K.FALL, last + 1_930)) == [(K.FALL, S.PENDING)]
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 4_000), st.sampled_from(["w", "w", "w", "radar"])), max_size=60))
+def test_no_fall_is_ever_lost(falls: list[tuple[float, str]]) -> None:
+    """Whatever comes when: each is an alarm or counted on one, what a device has not said for an hour is its own, and
+    of two devices each has its own row.
+    """
+    alarms, at, reports = _alarms(), 0.0, Counter[str]()
+    heard: dict[str, float] = {}
+    for passed, device in falls:
+        at += passed
+        alarms.tick(_now(at))
+        known = {a.alarm_id for a in alarms.open}
+        _see(alarms, K.FALL, at, device)
+        reports[device] += 1
+        own = {a.alarm_id for a in alarms.open} - known
+        assert (
+            own
+            or at - heard.get(device, -math.inf) <= 3_600
+            or any(a.state is S.PENDING or at - (a.at - _T) <= 120 for a in alarms.open)
+        )
+        if own:
+            heard[device] = at
+    counted = Counter(a.device for a in alarms.open)
+    for alarm in alarms.open:
+        for device in {e.device for e in alarm.evidence}:
+            counted[device] += times(alarm, device) - 1 + (device != alarm.device)
+    assert counted == reports
 
 
 def test_a_call_repeated_because_nobody_comes_is_heard() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -120,6 +121,31 @@ def test_a_sensor_that_cries_often_is_reported_and_not_silenced() -> None:
     assert again.restore([began.alarm]) == []
     assert again.tick(_now(FIRST_LOOK_S + 1)) == []
     (ended,) = again.tick(_now(CRIES_WITHIN_S + 10))
+    assert ended.alarm.state is AlarmState.CLEARED
+
+
+def test_what_a_device_takes_back_while_the_home_asks_was_in_vain() -> None:
+    """Down, and up again before the question is over, four times; what ended after it was raised does not count."""
+    supervisor = _supervisor()
+    for n, ended in enumerate((10.0, 12.0, 20.0, 29.0, 40.0)):
+        alarm = replace(_in_vain("radar-1", f"a-{n}"), state=AlarmState.CLEARED, reason="condition_ended")
+        supervisor.alarm_changed(replace(alarm, decide_by=_T + 30, changed_at=_T + ended), _now(40))
+        told = supervisor.tick(_now(41 + 10 * n))
+        assert [(c.alarm.reason, c.alarm.device) for c in told] == ([(Fault.SENSOR_CRIES_OFTEN, "radar-1")] * (n == 3))
+
+
+def test_a_device_that_cries_with_nobody_answering_is_reported() -> None:
+    """As long as so many of its alarms are open; of a device that the home does not know nothing is told."""
+    crying = {"watch-1", "gone"}
+    host = Host(disk_free=0.5, memory_free=0.5, temperature=40.0)
+    devices = (Device("watch-1", DeviceRole.WEARABLE),)
+    supervisor = Supervisor(
+        devices, list, lambda: host, lambda: True, random.Random(1), _now(0), crying=lambda: set(crying)
+    )
+    (began,) = supervisor.tick(_now(FIRST_LOOK_S + 1))
+    assert (began.alarm.reason, began.alarm.device) == (Fault.SENSOR_CRIES_OFTEN, "watch-1")
+    crying.clear()
+    (ended,) = supervisor.tick(_now(FIRST_LOOK_S + 11))
     assert ended.alarm.state is AlarmState.CLEARED
 
 

@@ -61,9 +61,9 @@ def _reasons() -> set[str]:
 
 
 def _numbers() -> set[str]:
-    """Names of the numbers in a detector's evidence."""
+    """Names of the numbers in a detector's evidence, and in what the alarms count."""
     found: set[str] = set()
-    for tree in _trees("edge/detectors"):
+    for tree in (*_trees("edge/detectors"), *_trees("edge/alarms")):
         for node in ast.walk(tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id="numbers")], value=ast.Dict(keys=keys)):

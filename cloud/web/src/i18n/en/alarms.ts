@@ -86,6 +86,7 @@ export const alarms: Record<keyof typeof zh, string> = {
   "number.posture_change_deg": "posture change (°)",
   "number.spread_after_g": "movement after (g)",
   "number.confidence": "confidence",
+  "number.times": "times reported",
   "number.news2_low": "NEWS2 at least",
   "number.news2_high": "NEWS2 at most",
   "number.missing": "missing",

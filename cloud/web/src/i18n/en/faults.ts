@@ -18,7 +18,7 @@ export const faults: Record<keyof typeof zh, string> = {
   "cause.sensor_battery_low": "Sensor battery low",
   "cause.sensor_stuck": "Sensor value stuck",
   "cause.sensor_implausible": "Sensor value impossible",
-  "cause.sensor_cries_often": "Sensor often cries for nothing",
+  "cause.sensor_cries_often": "Sensor alarms very often: have a look at it",
   "cause.sensor_tamper": "Sensor tampered with",
   "cause.alarms_often_false": "Alarms often false",
   "cause.unusual_value": "Reading unlike its own past",

@@ -84,6 +84,7 @@ export const alarms = {
   "number.posture_change_deg": "姿态变化 (°)",
   "number.spread_after_g": "其后活动 (g)",
   "number.confidence": "把握",
+  "number.times": "报告次数",
   "number.news2_low": "NEWS2 最低",
   "number.news2_high": "NEWS2 最高",
   "number.missing": "缺项",

@@ -16,7 +16,7 @@ export const faults = {
   "cause.sensor_battery_low": "传感器电量偏低",
   "cause.sensor_stuck": "传感器读数不变",
   "cause.sensor_implausible": "传感器读数不合理",
-  "cause.sensor_cries_often": "传感器频繁误报",
+  "cause.sensor_cries_often": "传感器报警过于频繁，请检查",
   "cause.sensor_tamper": "传感器被拆动",
   "cause.alarms_often_false": "报警多为误报",
   "cause.unusual_value": "读数与往常不同",
