@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 
 from edge.detectors.places import BED_WORDS, SEAT_WORDS, normal, says
 from edge.evaluate.report import FormatError
+from edge.evaluate.rows import Row, moment, read_rows, text
 from edge.readings import Device, DeviceRole, Reading
 
 LONGEST_EVENT_S = 30 * 86_400.0
+LONGEST_SILENCE_S = 366 * 86_400.0
 _CONTACT_WORDS = ("magnetic", "contact", "reed", "door", "window", "cabinet", "cupboard", "drawer", "fridge", "freezer",
                   "magnet", "kontakt", "tur", "tuer", "fenster", "puerta", "ventana", "porte", "fenetre", "porta",
                   "finestra", "deur", "dorr", "门", "窗", "柜", "ドア", "扉", "문", "дверь")  # fmt: skip
@@ -28,6 +30,10 @@ _MOTION_WORDS = (
     "红外",
     "移动",
 )
+_END, _START, _END_AT_ONCE = range(3)
+"""What happens first at one moment: an event that lasted no time ends behind its start, any other makes way for the
+next.
+"""
 _METRICS = {DeviceRole.BED: "bed_occupied", DeviceRole.SEAT: "presence", DeviceRole.CONTACT: "contact_open"}
 
 
@@ -42,21 +48,16 @@ class Home:
 def load(path: Path, zone: tzinfo) -> Home:
     """Read a file of events; times are local. Raises FormatError naming the line, OSError."""
     devices: dict[str, Device] = {}
-    rows: list[tuple[float, bool, str]] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = {"start", "end", "sensor"} - set(reader.fieldnames or ())
-            if missing:
-                raise FormatError(f"{path}: header: no column {', '.join(sorted(missing))}")
-            for number, row in enumerate(reader, start=2):
-                _take(row, f"{path}:{number}", zone, devices, rows)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path}: {error}") from None
-    if not rows:
-        raise FormatError(f"{path}: no events")
+    rows: list[tuple[float, int, str]] = []
+    for line, row in read_rows(path, ("start", "end", "sensor")):
+        _take(row, path, line, zone, devices, rows)
     rows.sort()
-    readings = tuple(Reading(d, _METRICS.get(devices[d].role, "motion"), at, on) for at, on, d in rows)
+    for (before, _, _), (after, _, _) in itertools.pairwise(rows):
+        if after - before > LONGEST_SILENCE_S:
+            days = (after - before) / 86_400
+            last = datetime.fromtimestamp(before, zone)
+            raise FormatError(f"{path}: no event for {days:.0f} days after {last:%Y-%m-%d %H:%M}: a date must be wrong")
+    readings = tuple(Reading(d, _METRICS.get(devices[d].role, "motion"), at, what == _START) for at, what, d in rows)
     return Home(tuple(devices.values()), readings)
 
 
@@ -79,20 +80,16 @@ def role_of(sensor: str, kind: str, place: str) -> DeviceRole:
 
 
 def _take(
-    row: dict[str, str], where: str, zone: tzinfo, devices: dict[str, Device], rows: list[tuple[float, bool, str]]
+    row: Row, path: Path, line: int, zone: tzinfo, devices: dict[str, Device], rows: list[tuple[float, int, str]]
 ) -> None:
-    start, end = (_time(row.get(name), f"{where}: {name}", zone) for name in ("start", "end"))
+    start, end = (moment(path, line, name, row[name], zone) for name in ("start", "end"))
+    if end < start:  # perhaps in the hour that a summer time's end repeats
+        end = moment(path, line, "end", row["end"], zone, fold=1)
     if not 0 <= end - start <= LONGEST_EVENT_S:
-        raise FormatError(f"{where}: an event of {end - start:.0f} s (0 to {LONGEST_EVENT_S:.0f} can be)")
-    sensor, kind, place = ((row.get(name) or "").strip() for name in ("sensor", "type", "place"))
+        raise FormatError(
+            f"{path}:{line}: an event of {end - start:.0f} s from start to end (0 to {LONGEST_EVENT_S:.0f} can be)"
+        )
+    sensor, kind, place = (text(row.get(name, "")) for name in ("sensor", "type", "place"))
     name = " ".join(part for part in (sensor, place if place != sensor else "") if part) or "unnamed"
     devices.setdefault(name, Device(name, role_of(sensor, kind, place), place or None))
-    rows += [(start, True, name), (end, False, name)]
-
-
-def _time(text: str | None, where: str, zone: tzinfo) -> float:
-    try:
-        time = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        raise FormatError(f"{where}: {text!r:.40} is no date and time") from None
-    return (time if time.tzinfo else time.replace(tzinfo=zone)).timestamp()
+    rows += [(start, _START, name), (end, _END if end > start else _END_AT_ONCE, name)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from edge.evaluate import drift, dropped, falls, news2, routine, series, stream, track, train_falls, vitals
-from edge.evaluate.report import FormatError, Report
+from edge.evaluate.report import FormatError, Report, writable
 
 _EXAMPLES = """examples:
   anju-evaluate falls --npz waist.npz --index waist_index.csv --position waist --join --json falls.json
@@ -21,7 +21,7 @@ COMMANDS: tuple[ModuleType, ...] = (falls, stream, dropped, train_falls, news2, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code (2: a file is not in the format, or does not exist)."""
+    """Entry point; returns the exit code (2: a file is not in the format, does not exist, or cannot be written)."""
     parser = argparse.ArgumentParser(
         prog="anju-evaluate",
         description="Score the gateway's detectors on recordings.",
@@ -35,22 +35,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         module.add_arguments(command)
         command.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
-        command.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
+        command.add_argument("--seed", type=_seed, default=0, help="of everything drawn by chance (default 0)")
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     try:
+        if options.json is not None:
+            writable(options.json)
         report: Report | None = options.run(options)
+        if report is not None:
+            report.show()
+            if options.json is not None:
+                report.write(options.json)
     except (FormatError, OSError) as error:
         print(f"anju-evaluate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("anju-evaluate: stopped", file=sys.stderr)
         return 130
-    if report is not None:
-        report.show()
-        if options.json is not None:
-            report.write(options.json)
     return 0
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number from 0, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

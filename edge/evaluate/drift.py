@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> Report:
     """The figures for every decision interval, and those of the one in use. Raises FormatError."""
     if options.people < 1 or options.years < 1:
         raise FormatError("drift: --people and --years are at least 1")
+    recorded = _recorded(options)  # what is wrong with the files is said at once
     lines: dict[str, Any] = {}
     todo = [(kind, decision) for kind in KINDS for decision in DECISIONS]
     for kind, decision in track(todo, description="drift", transient=True):
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> Report:
         "textbook_run_length_days": {f"{d:g}": round(run_length(ALLOWANCE, d), 1) for d in DECISIONS},
         "simulated": lines,
         "habits": _habits(options),
-        "recorded_days": _recorded(options),
+        "recorded_days": recorded,
         "fluid_gain_false_notices_per_year": fluid_gain(options.people, options.years, options.seed),
     }
     return Report(figures, [_table("Not well lately", lines), _table("Habits", figures["habits"]), _homes(figures)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,12 +18,13 @@ POWERED_S = 10.0
 class Played:
     """When each alarm was given: the end of the frame that completed it, or, where the signal broke off, the moment the
     detector concluded that nothing more would come. `kept`: when an impact was kept on flash, `cuts`: when the power
-    went; Unix seconds.
+    went; Unix seconds. `counts`: what the detector looked at and left out (ImpactFinder).
     """
 
     alarms: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def play(
@@ -46,11 +48,13 @@ def play(
         known = urgent
         played.kept.append(end)
         if away_s is not None and (back is None or end >= back + POWERED_S):
+            played.counts += detector.counts
             state, detector, back = json.dumps(detector.state()), make(), end + away_s
             detector.restore(json.loads(state))
             played.cuts.append(end)
     if end is not None:
         played.alarms += _after_silence(detector, end)
+    played.counts += detector.counts
     return played
 
 

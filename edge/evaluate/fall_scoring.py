@@ -51,7 +51,7 @@ def score(stream: Stream, alarms: Sequence[float]) -> Outcome:
         tuple(hits),
         tuple(missed),
         tuple(owner(stream, a) for a in _thinned(left)),
-        sum(p.trial.duration_s for p in stream.placed if not p.trial.is_fall),
+        sum(p.trial.recorded_s for p in stream.placed if not p.trial.is_fall),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> Report:
     worse = parse(options.degrade)
     wanted = [s.strip() for s in options.subjects.split(",") if s.strip()] if options.subjects else None
     trials = load(options.npz, options.index, wanted, options.rate)
-    if options.power_cut is not None and options.power_cut < 0:
+    if options.power_cut is not None and not 0 <= options.power_cut < math.inf:
         raise FormatError("--power-cut is 0 or more")
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
     models = _models(options, trials)
@@ -92,6 +93,9 @@ def run(options: argparse.Namespace) -> Report:
     done.figures["kept_impacts_per_hour"] = (
         _in_activities(plays, "kept") / hours if (hours := _hours(outcomes)) else None
     )
+    counts = sum((played.counts for _, played in plays), Counter[str]())
+    done.figures["detector_counts"] = dict(sorted(counts.items()))
+    done.tables.append(("Looked at and left out by the detector", ("what", "times"), sorted(counts.items())))
     if options.power_cut is not None:
         cuts = _power_cuts(options.power_cut, plays, outcomes)
         done.figures["activities_with_power_cuts"] = cuts

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.detectors.news2 import Observation, Score, Sign, score
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import Row, number, read_rows
+from edge.evaluate.rows import Row, flag, number, read_rows, text
 
 NAME = "news2"
 HELP = "NEWS2 against worked cases: agreement of every sub-score, the total and the band"
@@ -23,7 +23,6 @@ SUB_SCORES = {
     "s_acvpu": Sign.CONSCIOUSNESS,
     "s_temp": Sign.TEMPERATURE,
 }
-_FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _SHOWN = 20
 
 
@@ -79,26 +78,18 @@ def observation(path: Path, line: int, row: Row) -> Observation:
     def value(name: str) -> float | None:
         return number(path, line, name, row[name])
 
-    def flag(name: str) -> bool | None:
-        text = row[name].strip().lower()
-        if not text:
-            return None
-        if text not in _FLAGS:
-            raise FormatError(f"{path}:{line}: {name} is 0 or 1, got {text[:40]!r}")
-        return _FLAGS[text]
-
-    mind = row["acvpu"].strip().upper() or None
+    mind = text(row["acvpu"]).upper() or None
     if mind not in (None, "A", "C", "V", "P", "U"):
         raise FormatError(f"{path}:{line}: acvpu is one of A C V P U, got {mind[:40]!r}")
     return Observation(
         respiration=value("rr"),
         spo2=value("spo2"),
-        oxygen=flag("o2"),
+        oxygen=flag(path, line, "o2", row["o2"]),
         systolic=value("sbp"),
         pulse=value("pulse"),
         consciousness=mind,
         temperature=value("temp"),
-        scale2=bool(flag("scale2")),
+        scale2=bool(flag(path, line, "scale2", row["scale2"])),
     )
 
 
@@ -109,8 +100,9 @@ def _expectations(path: Path, line: int, row: Row, result: Score) -> list[tuple[
         expected = number(path, line, name, row.get(name, ""))
         if expected is not None:
             found.append((name, f"{expected:g}", got))
-    if row["risk"].strip() and not result.missing:
-        found.append(("band", row["risk"].strip().lower(), str(result.risk)))
+    band = "-".join(text(row["risk"]).lower().replace("_", " ").replace("-", " ").split())
+    if band and not result.missing:
+        found.append(("band", band, str(result.risk)))
     return found
 
 

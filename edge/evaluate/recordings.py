@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.evaluate.arrays import read_acceleration, typical_magnitude
 from edge.evaluate.report import FormatError
+from edge.evaluate.rows import Row, read_rows
 
 ELDER_AGE = 60
 """Who counts as an elder where the index has no column `group`."""
@@ -19,7 +21,14 @@ ELDER_AGE = 60
 RANGES_G = (2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 200.0)
 """Full scales sensors are sold with; the least that holds all values is taken as the recording's."""
 
-_NEEDED = ("trial", "subject", "activity", "is_fall", "acc_off", "acc_n")
+_NEEDED = ("subject", "is_fall", "acc_off", "acc_n")
+_TRUTHS = {"1": True, "1.0": True, "true": True, "t": True, "yes": True, "y": True}
+_TRUTHS |= {"0": False, "0.0": False, "false": False, "f": False, "no": False, "n": False}
+_ELDERS, _OTHERS = ("elder", "old", "senior", "aged"), ("young", "adult", "middle")
+_PLAUSIBLE_G = (0.5, 1.6)
+"""Of the typical magnitude; the detector takes what lies outside of it for other units, too."""
+_BESIDE_S = 1.0
+"""So far outside of its trial a label may lie, by rounding or by another clock."""
 _LOWEST_RATE_HZ = 5.0
 _HIGHEST_RATE_HZ = 1_000.0
 _HOLE_S = 0.5
@@ -48,7 +57,12 @@ class Trial:
     @property
     def duration_s(self) -> float:
         """Length, with what was lost."""
-        return len(self.acc) / self.rate_hz + sum(seconds for _, seconds in self.holes)
+        return self.recorded_s + sum(seconds for _, seconds in self.holes)
+
+    @property
+    def recorded_s(self) -> float:
+        """Length without what was lost."""
+        return len(self.acc) / self.rate_hz
 
     def time_of(self, row: int) -> float:
         """Seconds from the first row to `row`, with what was lost before it."""
@@ -65,16 +79,11 @@ def load(npz: Path, index: Path, subjects: Iterable[str] | None = None, rate_hz:
     wanted = set(subjects) if subjects is not None else None
     trials: list[Trial] = []
     known: set[str] = set()
-    with index.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise FormatError(f"{index}: no column {', '.join(missing)}")
-        for row in reader:
-            known.add(row["subject"])
-            if wanted is None or row["subject"] in wanted:
-                line = _Line(index, reader.line_num, row)
-                trials.append(_trial(line, acc, stamps, full_scale, rate_hz))
+    for number, row in read_rows(index, _NEEDED):
+        line = _Line(index, number, row)
+        known.add(line.text("subject"))
+        if wanted is None or line.text("subject") in wanted:
+            trials.append(_trial(line, acc, stamps, full_scale, rate_hz))
     if wanted is not None and wanted - known:
         raise FormatError(f"{index}: no subject {', '.join(sorted(wanted - known))}; it has {', '.join(sorted(known))}")
     if not trials:
@@ -83,22 +92,11 @@ def load(npz: Path, index: Path, subjects: Iterable[str] | None = None, rate_hz:
 
 
 def _arrays(npz: Path) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    try:
-        with np.load(npz, allow_pickle=False) as arrays:
-            if "acc" not in arrays.files:
-                raise FormatError(f"{npz}: no array 'acc' (it has {', '.join(arrays.files) or 'none'})")
-            raw = arrays["acc"]
-            stamps = arrays["acc_t"] if "acc_t" in arrays.files else None
-    except (ValueError, EOFError, AttributeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{npz}: not an NPZ file of plain arrays ({error})") from error
-    if raw.ndim != 2 or raw.shape[1] != 3 or raw.dtype.kind not in "iuf":
-        raise FormatError(f"{npz}: 'acc' must be numbers of shape (N, 3), it is {raw.dtype} {raw.shape}")
+    """Acceleration in g, and time stamps in seconds if there are any."""
+    raw, stamps = read_acceleration(npz)
     acc = (raw * 0.001).astype(np.float32)
-    acc[~np.isfinite(acc)] = np.nan  # a sample that is missing, however it was written
-    typical = float(np.nanmedian(np.linalg.norm(acc[:: max(1, len(acc) // 100_000)], axis=1))) if len(acc) else math.nan
-    if not 0.3 <= typical <= 3.0:
+    typical = typical_magnitude(acc)
+    if not _PLAUSIBLE_G[0] <= typical <= _PLAUSIBLE_G[1]:
         raise FormatError(f"{npz}: 'acc' must be in milli-g; its typical magnitude is {1000 * typical:.4g}")
     if stamps is None:
         return acc, None
@@ -118,10 +116,10 @@ class _Line:
 
     index: Path
     number: int
-    row: Mapping[str, str | None]
+    row: Row
 
     def text(self, name: str) -> str:
-        return (self.row.get(name) or "").strip()
+        return self.row.get(name, "").strip()
 
     def number_of(self, name: str) -> float | None:
         text = self.text(name)
@@ -154,15 +152,14 @@ def _trial(
     part = acc[start : start + n]
     t = None if stamps is None else stamps[start : start + n] - stamps[start]
     rate_hz, holes = _clock(line, n, t, rate)
-    truth = line.text("is_fall").lower()
-    if truth not in {"0", "1", "true", "false", "0.0", "1.0"}:
-        raise line.error(f"is_fall must be 0 or 1, it is {truth!r}")
-    is_fall = truth in {"1", "true", "1.0"}
+    is_fall = _TRUTHS.get(line.text("is_fall").lower())
+    if is_fall is None:
+        raise line.error(f"is_fall must be 0 or 1, it is {line.text('is_fall')!r}")
     trial = Trial(
-        name=line.text("trial"),
+        name=line.text("trial") or f"line {line.number}",
         subject=line.text("subject"),
         elder=_elder(line),
-        activity=line.text("activity"),
+        activity=line.text("activity") or "not named",
         is_fall=is_fall,
         rate_hz=rate_hz,
         full_scale_g=full_scale,
@@ -173,10 +170,11 @@ def _trial(
 
 
 def _elder(line: _Line) -> bool | None:
-    if group := line.text("group").lower():
-        return group.startswith(("elder", "old", "senior"))
-    age = line.number_of("age")
-    return None if age is None else age >= ELDER_AGE
+    group = line.text("group").lower()
+    if group.startswith((*_ELDERS, *_OTHERS)):
+        return group.startswith(_ELDERS)
+    age = re.search(r"\d+", line.text("age"))  # also of "77-95" and "60+"
+    return None if age is None else int(age[0]) >= ELDER_AGE
 
 
 def _clock(
@@ -221,30 +219,25 @@ def _true_span(t: NDArray[np.float64], span: float) -> float:
 def _labelled(line: _Line, trial: Trial, t: NDArray[np.float64] | None) -> Trial:
     """The fall's impact and extent, moved from the trial's own clock to its rows."""
     magnitude = np.nan_to_num(np.linalg.norm(trial.acc, axis=1))
+    times = np.arange(len(magnitude)) / trial.rate_hz if t is None else t
+    latest = max(float(times.max()), trial.duration_s) + _BESIDE_S
 
-    def row_of(seconds: float, *, loudest: bool) -> int:
-        far = np.abs((np.arange(len(magnitude)) / trial.rate_hz if t is None else t) - seconds)
+    def row_of(name: str, *, loudest: bool, anywhere: bool = False) -> int | None:
+        seconds = line.number_of(name)
+        if seconds is None:
+            return None
+        if not anywhere and not -_BESIDE_S <= seconds <= latest:
+            raise line.error(f"{name} {seconds:g} lies outside of the trial's {trial.duration_s:.4g} s")
+        far = np.abs(times - seconds)
         near = np.flatnonzero(far <= max(0.1, float(far.min())))
         return int(near[np.argmax(magnitude[near])]) if loudest else int(near[np.argmin(far[near])])
 
-    peak = line.number_of("peak_t_s")
-    impact = int(np.argmax(magnitude)) if peak is None else row_of(peak, loudest=True)
-    start, end = line.number_of("fall_start_s"), line.number_of("fall_end_s")
+    impact = row_of("peak_t_s", loudest=True)
+    start, end = row_of("fall_start_s", loudest=False), row_of("fall_end_s", loudest=False, anywhere=True)
     extent = None
     if start is not None and end is not None:
-        if end < start:
+        if (line.number_of("fall_end_s") or 0.0) < (line.number_of("fall_start_s") or 0.0):
             raise line.error("fall_end_s is before fall_start_s")
-        extent = (trial.time_of(row_of(start, loudest=False)), trial.time_of(row_of(end, loudest=False)))
-    return Trial(
-        trial.name,
-        trial.subject,
-        trial.elder,
-        trial.activity,
-        True,
-        trial.rate_hz,
-        trial.full_scale_g,
-        trial.acc,
-        trial.holes,
-        trial.time_of(impact),
-        extent,
-    )
+        extent = (trial.time_of(start), trial.time_of(max(start, end)))
+    loudest = int(np.argmax(magnitude))
+    return replace(trial, impact_s=trial.time_of(loudest if impact is None else impact), fall_s=extent)

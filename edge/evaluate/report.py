@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class FormatError(ValueError):
@@ -27,11 +28,13 @@ class Report:
         """Print all tables."""
         console = Console()
         for title, header, rows in self.tables:
-            table = Table(title=title, title_justify="left")
+            table = Table(title=Text(title), title_justify="left")
             for i, name in enumerate(header):
-                table.add_column(name, justify="left" if i == 0 else "right")
+                table.add_column(Text(name), justify="left" if i == 0 else "right")
             for row in rows:
-                table.add_row(*(_text(cell) for cell in row))
+                table.add_row(
+                    *(Text(_text(cell)) for cell in row)
+                )  # names of a file may hold what rich takes for markup
             console.print(table)
 
     def write(self, path: Path) -> None:
@@ -39,6 +42,15 @@ class Report:
         path.write_text(
             json.dumps(_plain(self.figures), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
+
+
+def writable(path: Path) -> None:
+    """Raises OSError if a file could not be written there: better before hours of work than behind them."""
+    there = path.exists()
+    with path.open("a"):
+        pass
+    if not there:
+        path.unlink()
 
 
 def _text(cell: object) -> str:

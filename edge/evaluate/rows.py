@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from edge.evaluate.report import FormatError
 
 MAX_CELL = 200
+EARLIEST_S, LATEST_S = -6e10, 1e11
+"""Years 69 to 5138: what lies outside is no time, or one in another unit."""
+_MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
+_FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 Row = dict[str, str]
 
@@ -20,7 +25,7 @@ def read_rows(path: Path, wanted: Iterable[str]) -> Iterator[tuple[int, Row]]:
     Cells of a Parquet file become text as Python prints them, a missing one "". Raises FormatError when a wanted
     column is missing or the file cannot be read as what its ending says, OSError when it is not there.
     """
-    rows = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    rows = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
     needed = set(wanted)
     first = True
     for line, row in rows:
@@ -34,17 +39,60 @@ def read_rows(path: Path, wanted: Iterable[str]) -> Iterator[tuple[int, Row]]:
         raise FormatError(f"{path}: there are no rows")
 
 
-def number(path: Path, line: int, column: str, text: str) -> float | None:
-    """The number in a cell; None when it is empty or NaN. Raises FormatError on anything else, infinity too."""
-    if not text.strip() or text.strip().lower() in ("nan", "na", "null", "none"):
+def number(path: Path, line: int, column: str, text: str, *, of_sensor: bool = False) -> float | None:
+    """The number in a cell; None when it is empty or NaN, or, `of_sensor`, infinite: how some write a lost sample.
+    Raises FormatError on anything else.
+    """
+    if text.strip().lower() in _MISSING:
         return None
     try:
         value = float(text)
     except ValueError:
         raise FormatError(f"{path}:{line}: {column} is a number, got {text[:MAX_CELL]!r}") from None
-    if not math.isfinite(value):
-        raise FormatError(f"{path}:{line}: {column} is a finite number, got {text[:MAX_CELL]!r}")
-    return value
+    if math.isfinite(value):
+        return value
+    if of_sensor:
+        return None
+    raise FormatError(f"{path}:{line}: {column} is a finite number, got {text[:MAX_CELL]!r}")
+
+
+def moment(path: Path, line: int, column: str, text: str, zone: tzinfo = UTC, fold: int = 0) -> float:
+    """Unix seconds of a time stamp: a number (of seconds, or where it is too large for these of milli-, micro- or
+    nanoseconds), or a date and time, of `zone` unless it names its own (`fold` 1: where the clock repeats an hour, the
+    second time). Raises FormatError.
+    """
+    text = text.strip()
+    try:
+        read = [float(text) / unit for unit in (1.0, 1e3, 1e6, 1e9)]
+    except ValueError:
+        read = _by_calendar(text, zone, fold)
+    for value in read:
+        if EARLIEST_S <= value <= LATEST_S:
+            return value
+    raise FormatError(f"{path}:{line}: {column} is Unix seconds or a date and time, got {text[:MAX_CELL]!r}")
+
+
+def _by_calendar(text: str, zone: tzinfo, fold: int) -> list[float]:
+    try:
+        time = datetime.fromisoformat(text)
+        return [(time if time.tzinfo else time.replace(tzinfo=zone, fold=fold)).timestamp()]
+    except (ValueError, OverflowError):
+        return []
+
+
+def text(cell: str) -> str:
+    """What stands in a cell; "" when it is missing, however that was written."""
+    return "" if cell.strip().lower() in _MISSING else cell.strip()
+
+
+def flag(path: Path, line: int, column: str, text: str) -> bool | None:
+    """The truth in a cell; None when it is empty or NaN. Raises FormatError on anything but 0, 1, true, false."""
+    text = text.strip().lower()
+    if text in _MISSING:
+        return None
+    if text not in _FLAGS:
+        raise FormatError(f"{path}:{line}: {column} is 0 or 1, got {text[:MAX_CELL]!r}")
+    return _FLAGS[text]
 
 
 def _csv(path: Path) -> Iterator[tuple[int, Row]]:

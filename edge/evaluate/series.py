@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from rich.progress import track
@@ -14,7 +14,7 @@ from rich.progress import track
 from edge.detectors.series import SeriesDetector
 from edge.evaluate import planted
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import number, read_rows
+from edge.evaluate.rows import moment, number, read_rows
 from edge.evaluate.series_benchmark import compare
 
 NAME = "series"
@@ -68,13 +68,16 @@ def _file(options: argparse.Namespace) -> Report:
     rows = missing = high = backwards = 0
     top: list[tuple[float, str]] = []
     last = float("-inf")
+    if options.out.exists() and options.out.samefile(options.file):
+        raise FormatError(f"--out {options.out}: that is the file itself, which would be lost")
+    rows_read = read_rows(options.file, ("timestamp", "value"))
+    first = next(rows_read)  # whatever is wrong with the file should not cost an older --out
     with options.out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("timestamp", "value", "anomaly_score"))
-        rows_read = read_rows(options.file, ("timestamp", "value"))
-        for line, row in track(rows_read, description="rows", transient=True):
-            value = number(options.file, line, "value", row["value"])
-            at = moment(options.file, line, row["timestamp"])
+        for line, row in track(itertools.chain([first], rows_read), description="rows", transient=True):
+            value = number(options.file, line, "value", row["value"], of_sensor=True)
+            at = moment(options.file, line, "timestamp", row["timestamp"])
             backwards += at < last
             last = at
             score = detector.push(value)
@@ -95,18 +98,3 @@ def _file(options: argparse.Namespace) -> Report:
     return Report(
         figures, [(str(options.out), ("", ""), table), ("Highest", ("at", "score"), [(t, s) for s, t in top])]
     )
-
-
-def moment(path: Path, line: int, text: str) -> float:
-    """Unix seconds of a time stamp; milliseconds where the number is too large for seconds. Raises FormatError."""
-    text = text.strip()
-    try:
-        value = float(text)
-    except ValueError:
-        try:
-            return datetime.fromisoformat(text).timestamp()
-        except ValueError:
-            raise FormatError(
-                f"{path}:{line}: timestamp is Unix seconds or a date and time, got {text[:40]!r}"
-            ) from None
-    return value / 1000 if value > 1e11 else value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import math
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +16,10 @@ from rich.progress import track
 from edge.detectors.base import Detection
 from edge.detectors.fall import FallDetector
 from edge.detectors.fall_model import load_model
+from edge.evaluate.arrays import read_acceleration, typical_magnitude
 from edge.evaluate.joining import AXES, FRAME_S, START
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import number, read_rows
+from edge.evaluate.rows import Row, number, read_rows
 from edge.readings import BodyPosition, Sensitivity, SignalFrame
 
 NAME = "stream"
@@ -44,7 +47,7 @@ def run(options: argparse.Namespace) -> Report:
     """Raises FormatError for a file or a rate that cannot be used."""
     if not 12.0 <= options.rate <= 1000.0:
         raise FormatError(f"--rate {options.rate:g}: 12 to 1000 Hz can be used")
-    raw = _npz(options.file) if options.file.suffix == ".npz" else _csv(options.file)
+    raw = read_acceleration(options.file)[0] if options.file.suffix.lower() == ".npz" else _csv(options.file)
     unit = _unit(options.file, raw)
     try:
         models = None if options.model is None else (load_model(options.model),)
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace) -> Report:
         raise FormatError(str(error)) from None
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
     detector = FallDetector("recording", position, step, models)
-    acc = raw / UNITS[unit]
+    acc = np.divide(raw, UNITS[unit], out=raw)  # weeks of signal: one copy is enough
     found: list[Detection] = []
     total = -(-len(acc) // _size(options.rate))
     for frame in track(_frames(acc, options.rate), "signal", total=total, transient=True):
@@ -77,7 +80,7 @@ def worn_s(acc: NDArray[np.float64], rate_hz: float) -> float:
 
 def _frames(acc: NDArray[np.float64], rate_hz: float) -> Iterator[SignalFrame]:
     size = _size(rate_hz)
-    scale = float(np.nanmax(np.abs(acc)))
+    scale = max(float(np.nanmax(acc)), -float(np.nanmin(acc)))
     for seq, i in enumerate(range(0, len(acc), size)):
         part = acc[i : i + size].astype(np.float32)
         yield SignalFrame("recording", seq, START + i / rate_hz, rate_hz, AXES, part, scale)
@@ -88,42 +91,33 @@ def _size(rate_hz: float) -> int:
 
 
 def _unit(path: Path, raw: NDArray[np.float64]) -> str:
-    typical = float(np.nanmedian(np.sqrt((raw**2).sum(axis=1)))) if len(raw) else float("nan")
+    typical = typical_magnitude(raw)
     for name, gravity in UNITS.items():
         if 0.6 <= typical / gravity <= 1.6:
             return name
     raise FormatError(f"{path}: the typical magnitude is {typical:.4g}: neither g, milli-g nor m/s2")
 
 
-def _npz(path: Path) -> NDArray[np.float64]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if "acc" not in arrays.files:
-                raise FormatError(f"{path}: no array 'acc' (it has {', '.join(arrays.files) or 'none'})")
-            acc = arrays["acc"]
-    except (ValueError, EOFError, AttributeError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path}: not an NPZ file of plain arrays ({error})") from error
-    if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "iuf":
-        raise FormatError(f"{path}: 'acc' must be numbers of shape (N, 3), it is {acc.dtype} {acc.shape}")
-    result: NDArray[np.float64] = acc.astype(np.float64)
-    result[~np.isfinite(result)] = np.nan
-    return result
-
-
 def _csv(path: Path) -> NDArray[np.float64]:
     """A missing value is NaN."""
-    rows: list[tuple[float, ...]] = []
-    columns: tuple[str, ...] | None = None
+    values = array("d")  # a day has millions of rows
+    columns: Sequence[str] | None = None
     for line, row in read_rows(path, ()):
         if columns is None:
-            columns = next((c for c in COLUMNS if set(c) <= row.keys()), None)
-            if columns is None:
-                raise FormatError(f"{path}: no columns {' or '.join(','.join(c) for c in COLUMNS)}")
-        values = (number(path, line, c, row[c]) for c in columns)
-        rows.append(tuple(np.nan if v is None else v for v in values))
-    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+            columns = _columns(path, row)
+        for column in columns:
+            value = number(path, line, column, row[column], of_sensor=True)
+            values.append(math.nan if value is None else value)
+    return np.array(values).reshape(-1, 3)
+
+
+def _columns(path: Path, row: Row) -> Sequence[str]:
+    """The three of this file, whatever their case."""
+    own = {name.lower(): name for name in row}
+    for names in COLUMNS:
+        if set(names) <= own.keys():
+            return [own[name] for name in names]
+    raise FormatError(f"{path}: no columns {' or '.join(','.join(c) for c in COLUMNS)}")
 
 
 def _report(

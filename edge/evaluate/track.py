@@ -6,6 +6,7 @@ import argparse
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,8 +21,7 @@ from edge.detectors.location.geofence import GeofenceDetector
 from edge.detectors.location.hours import Hours
 from edge.detectors.location.wandering import Episode, Told, WanderingDetector
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import number, read_rows
-from edge.evaluate.series import moment
+from edge.evaluate.rows import flag, moment, number, read_rows
 from edge.evaluate.track_truth import Truth, read_truth, scored_walks
 from edge.location_config import position_detectors
 from edge.readings import Reading
@@ -83,19 +83,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="outside",
         help="where an episode is an alarm by day (default outside of all fences)",
     )
-    parser.add_argument("--time-zone", default="Asia/Shanghai", help="for the night (default Asia/Shanghai)")
+    parser.add_argument(
+        "--time-zone", default="Asia/Shanghai", help="of the night, and of times that name none (default Asia/Shanghai)"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:
     """Feed the file fix by fix, in its order."""
     hours, fences = Hours(_zone(options.time_zone)), tuple(_fences(options.fence))
-    rows = list(_rows(options.file))
+    rows = list(_rows(options.file, hours.zone))
     found = replay(rows, fences, hours, options.wandering)
-    truth = read_truth(options.truth) if options.truth else Truth(None, None)
+    truth = read_truth(options.truth, hours.zone) if options.truth else Truth(None, None)
     stays = true_stays(rows) if truth.stays is None else truth.stays
     figures: dict[str, Any] = {
         "fixes": len(rows),
-        "hours": round((rows[-1].at - rows[0].at) / 3600, 4),
+        "hours": round((max(row.at for row in rows) - min(row.at for row in rows)) / 3600, 4),
         "exits": len(found.exits),
         "exit_times": [{"at": d.at, "reason": d.reason, **d.evidence[0].numbers} for d in found.exits],
         "returns": found.returns,
@@ -196,17 +198,17 @@ def _tables(path: Path, figures: dict[str, Any], found: Found) -> Iterator[tuple
         yield "Wandering (the first 20)", ["start", "end", "pattern"], walks
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path, zone: tzinfo) -> Iterator[Row]:
     wanted = ("t", "lat", "lon", "accuracy")
     for line, cells in read_rows(path, wanted):
-        at = moment(path, line, cells["t"])
+        at = moment(path, line, "t", cells["t"], zone)
         values = {n: number(path, line, n, cells[n]) for n in (*wanted[1:], *_OPTIONAL) if n in cells}
         for name, limit in (("lat", 90.0), ("lon", 180.0)):
             value = values[name]
             if value is not None and abs(value) > limit:
                 raise FormatError(f"{path}:{line}: {name} is in degrees, at most {limit:g}, got {value:g}")
-        truth = number(path, line, "outside", cells["outside"]) if "outside" in cells else None
-        yield Row(at, {n: v for n, v in values.items() if v is not None}, None if truth is None else truth != 0)
+        truth = flag(path, line, "outside", cells["outside"]) if "outside" in cells else None
+        yield Row(at, {n: v for n, v in values.items() if v is not None}, truth)
 
 
 def _fences(texts: Sequence[str]) -> Iterator[Fence]:

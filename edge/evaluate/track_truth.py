@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 from edge.detectors.location.wandering import Episode
 from edge.evaluate.report import FormatError
-from edge.evaluate.rows import read_rows
-from edge.evaluate.series import moment
+from edge.evaluate.rows import moment, read_rows
 
 OUTSIDE, ANY_PATTERN = "outside", "wandering"
 WHAT = (OUTSIDE, ANY_PATTERN, "pacing", "lapping", "random")
@@ -34,14 +34,14 @@ class Truth:
     walks: list[Walk] | None
 
 
-def read_truth(path: Path) -> Truth:
+def read_truth(path: Path, zone: tzinfo) -> Truth:
     """A CSV of start,end and, if there, what: outside (the default), pacing, lapping, random or wandering.
 
-    Without the column every row is a stay outside. Raises FormatError.
+    Times that name no zone are of `zone`. Without the column every row is a stay outside. Raises FormatError.
     """
     stays, walks, says_what = [], [], False
     for line, cells in read_rows(path, ("start", "end")):
-        start, end = moment(path, line, cells["start"]), moment(path, line, cells["end"])
+        start, end = (moment(path, line, name, cells[name], zone) for name in ("start", "end"))
         if end < start:
             raise FormatError(f"{path}:{line}: end is before start")
         says_what = says_what or "what" in cells

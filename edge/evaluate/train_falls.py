@@ -15,7 +15,7 @@ from edge.evaluate.fall_training.leaving_out import hours_of, leave_out, save
 from edge.evaluate.fall_training.rivals import compared
 from edge.evaluate.fall_training.table import Table, augmented, found, joined, plain, renamed, supporting
 from edge.evaluate.recordings import Trial, load
-from edge.evaluate.report import FormatError, Report
+from edge.evaluate.report import FormatError, Report, writable
 from edge.readings import BodyPosition, Sensitivity
 
 NAME = "train-falls"
@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Raises FormatError for files that cannot be used, or without scikit-learn."""
+    """Raises FormatError for files that cannot be used, or without scikit-learn; OSError."""
+    writable(options.out)
     if len(options.npz) != len(options.index):
         raise FormatError("as many --index as --npz")
     if options.leave_out < 1 or options.augmented < 0:
@@ -69,6 +70,8 @@ def run(options: argparse.Namespace) -> Report:
     if options.folds is not None:
         save(without.models, options.folds)
     scores, hours = without.scores, hours_of(trials)
+    if hours <= 0:
+        raise FormatError("training wants recordings of activities that are no falls")
     model = calibrated(fit(training, recipe, options.seed), table, scores, hours, AIMS[position])
     falls = sum(t.is_fall for t in trials)
     steps = {

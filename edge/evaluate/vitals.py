@@ -18,7 +18,7 @@ from edge.detectors.base import Detection
 from edge.detectors.news2 import Sign
 from edge.detectors.vitals import SPOT_MAX_AGE_S, VitalsDetector
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import number, read_rows
+from edge.evaluate.rows import EARLIEST_S, LATEST_S, flag, number, read_rows
 from edge.readings import Reading
 from protocols.metrics import Value
 from protocols.wire import Priority
@@ -61,9 +61,9 @@ class _Stay:
     """One patient: the detector, and what happened."""
 
     detector: VitalsDetector
-    first: float
     last: float
     scored_at: float
+    watched_s: float = 0.0
     refused: dict[Sign, list[float]] = field(default_factory=dict)
     alarms: list[Detection] = field(default_factory=list)
     scores: list[tuple[float, int, int]] = field(default_factory=list)
@@ -77,20 +77,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Each patient has a detector of their own; rows are taken in the order of the file."""
+    """Each patient has a detector of their own, which hears the readings in order of time (those of one time in the
+    order of the file).
+    """
     died = _deaths(options.truth) if options.truth is not None else None
-    stays: dict[str, _Stay] = {}
-    readings = 0
+    heard: dict[str, list[Reading]] = {}
+    charts: set[str] = set()
     for patient, reading, charted in track(_readings(options.file), description="readings", transient=True):
-        stay = stays.get(patient)
-        if stay is None:
-            detector = VitalsDetector(max_age_s=SPOT_MAX_AGE_S) if charted else VitalsDetector()
-            stay = stays[patient] = _Stay(detector, reading.at, reading.at, reading.at)
-        _take(stay, reading, scored=died is not None)
-        readings += 1
-    if not stays:
+        heard.setdefault(patient, []).append(reading)
+        if charted:
+            charts.add(patient)
+    if not heard:
         raise FormatError(f"{options.file}: no vital sign in it")
-    figures = _figures(stays, readings)
+    if died is not None and not died.keys() & heard.keys():
+        raise FormatError(f"{options.truth}: it knows none of the patients of {options.file}")
+    stays = {
+        patient: _stay(own, charted=patient in charts, scored=died is not None)
+        for patient, own in track(heard.items(), description="patients", transient=True)
+    }
+    figures = _figures(stays, sum(len(own) for own in heard.values()))
     if died is not None:
         figures |= _warning(stays, died)
     rows = [(name, value) for name, value in figures.items() if not isinstance(value, dict)]
@@ -98,11 +103,22 @@ def run(options: argparse.Namespace) -> Report:
     return Report(figures, [(str(options.file), ("", ""), [*rows, *left])])
 
 
+def _stay(readings: list[Reading], *, charted: bool, scored: bool) -> _Stay:
+    readings.sort(key=lambda reading: reading.at)
+    first = readings[0].at
+    stay = _Stay(VitalsDetector(max_age_s=SPOT_MAX_AGE_S) if charted else VitalsDetector(), first, first)
+    for reading in readings:
+        _take(stay, reading, scored=scored)
+    return stay
+
+
 def _take(stay: _Stay, reading: Reading, *, scored: bool) -> None:
     """One reading; once an hour, before it, the range of the score is written down."""
     if reading.metric == "pulse" and isinstance(reading.value, int | float):
         stay.pulses.append((reading.at, reading.value))
         return
+    if reading.at - stay.scored_at > 2 * _DAY_S:  # of a long silence the last day alone can count
+        stay.scored_at += (reading.at - _DAY_S - stay.scored_at) // _SCORED_EVERY_S * _SCORED_EVERY_S
     while scored and stay.scored_at + _SCORED_EVERY_S <= reading.at:
         stay.scored_at += _SCORED_EVERY_S
         total = stay.detector.range_at(stay.scored_at)
@@ -112,27 +128,45 @@ def _take(stay: _Stay, reading: Reading, *, scored: bool) -> None:
     if stay.detector.counts.total() > before and reading.metric in _SIGN_OF:
         stay.refused.setdefault(_SIGN_OF[reading.metric], []).append(reading.at)
     stay.alarms += [d for d in found if not d.cleared]
-    stay.first, stay.last = min(stay.first, reading.at), max(stay.last, reading.at)
+    stay.watched_s += min(reading.at - stay.last, _DAY_S)  # days without a word are none in which it was silent
+    stay.last = reading.at
 
 
 def _readings(path: Path) -> Iterator[tuple[str, Reading, bool]]:
     """(patient, reading, whether it comes from a chart)."""
+    columns: dict[str, str] = {}
     for line, row in read_rows(path, ()):
-        if "p" in row and "v" in row and "rid" in row and "min" in row:
-            known = CHARTED.get(row["p"])
+        if {"rid", "min", "p", "v"} <= row.keys():
+            known = CHARTED.get(row["p"].strip())
             if known is None:
                 continue
-            at, value = number(path, line, "min", row["min"]), number(path, line, "v", row["v"])
+            at, value = _seconds(path, line, "min", row["min"], 60.0), number(path, line, "v", row["v"])
             if at is not None and value is not None:
-                yield row["rid"], Reading(known[0], known[1], at * 60, _charted(row["p"], value)), True
+                yield _name(row["rid"]), Reading(known[0], known[1], at, _charted(row["p"].strip(), value)), True
         elif {"t_s", "rec"} <= row.keys():
-            at = number(path, line, "t_s", row["t_s"])
-            for column, metric in (("PULSE", "pulse"), *NUMERICS.items()):
-                value = number(path, line, column, row.get(column, ""))
+            columns = columns or {name.lower(): name for name in row}
+            at = _seconds(path, line, "t_s", row["t_s"], 1.0)
+            for name, metric in (("PULSE", "pulse"), *NUMERICS.items()):
+                column = columns.get(name.lower())
+                value = None if column is None else number(path, line, column, row[column])
                 if at is not None and value is not None:
-                    yield row["rec"], Reading("monitor", metric, at, value), False
+                    yield _name(row["rec"]), Reading("monitor", metric, at, value), False
         else:
             raise FormatError(f"{path}: the columns are t_s,HR,RESP,SpO2,rec or rid,min,p,v")
+
+
+def _seconds(path: Path, line: int, column: str, text: str, unit_s: float) -> float | None:
+    """Time of a row; None if it has none. Raises FormatError."""
+    time = number(path, line, column, text)
+    if time is not None and not EARLIEST_S <= time * unit_s <= LATEST_S:
+        raise FormatError(f"{path}:{line}: {column} is a time, got {text[:40]!r}")
+    return None if time is None else time * unit_s
+
+
+def _name(text: str) -> str:
+    """Of a patient: a table that had gaps has made 12.0 of 12."""
+    text = text.strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
 
 
 def _charted(name: str, value: float) -> Value:
@@ -144,11 +178,17 @@ def _charted(name: str, value: float) -> Value:
 
 
 def _deaths(path: Path) -> dict[str, bool]:
-    return {row["rid"]: row["died"].strip() in ("1", "1.0") for _, row in read_rows(path, ("rid", "died"))}
+    """Whether each patient died; who is not said to have done either is left out. Raises FormatError."""
+    died = {}
+    for line, row in read_rows(path, ("rid", "died")):
+        fate = flag(path, line, "died", row["died"])
+        if fate is not None:
+            died[_name(row["rid"])] = fate
+    return died
 
 
 def _figures(stays: dict[str, _Stay], readings: int) -> dict[str, Any]:
-    days = sum(s.last - s.first for s in stays.values()) / _DAY_S
+    days = sum(s.watched_s for s in stays.values()) / _DAY_S
     alarms = [(s, d) for s in stays.values() for d in s.alarms]
     artefacts = sum(_is_artefact(s, d) for s, d in alarms)
     levels = Counter(d.priority for _, d in alarms)

@@ -56,10 +56,10 @@ def test_only_a_door_of_no_room_leads_outside(sensor: str, place: str | None, ou
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("a,b\n1,2\n", "header: no column end, sensor, start"),
-        ("start,end,sensor\n2020-01-01 00:00:00,never,x\n", "events.csv:2: end: 'never' is no date"),
+        ("a,b\n1,2\n", "events.csv: no column end, sensor, start"),
+        ("start,end,sensor\n2020-01-01 00:00:00,never,x\n", "events.csv:2: end is Unix seconds or a date"),
         ("start,end,sensor\n2020-01-02 00:00:00,2020-01-01 00:00:00,x\n", "events.csv:2: an event of -86400 s"),
-        ("start,end,sensor\n", "no events"),
+        ("start,end,sensor\n", "there are no rows"),
     ],
 )
 def test_a_file_of_another_format_is_refused_with_its_line(tmp_path: Path, text: str, error: str) -> None:

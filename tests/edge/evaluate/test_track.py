@@ -82,7 +82,7 @@ def test_an_episode_that_is_in_no_truth_is_false() -> None:
         ("t,lat,lon,accuracy\n", _FENCE, "no rows"),
         ("t,lat,lon,accuracy\n1,x,3,4\n", _FENCE, ":2: lat is a number"),
         ("t,lat,lon,accuracy\n1,114.1,22.5,4\n", _FENCE, ":2: lat is in degrees"),
-        ("t,lat,lon,accuracy\nnoon,22.5,114.1,4\n", _FENCE, ":2: timestamp"),
+        ("t,lat,lon,accuracy\nnoon,22.5,114.1,4\n", _FENCE, ":2: t is Unix seconds"),
         ("t,lat,lon,accuracy\n1,22.5,114.1,4\n", "nowhere", "neither LAT,LON,RADIUS_M nor a file"),
         ("t,lat,lon,accuracy\n1,22.5,114.1,4\n", "22.5,114.1,-3", "radius_m is 10"),
     ],
