@@ -187,12 +187,18 @@ def _told_by_home(event: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _text(event: dict[str, Any], names: dict[str, str]) -> str:
-    """What an event says beyond its kind, without a word of any language; of an alarm, its kind as a code."""
+    """What an event says beyond its kind, without a word of any language: a name, a number, what somebody wrote; of an
+    alarm its kind, and why nobody was told, as a code.
+    """
     data = event["data"]
     if event["kind"] == "told_by_home":
         return str(data["who"])
     if "told" in data:
         return "、".join(data["told"])
+    if event["kind"] == "nobody_to_tell":
+        return str(data.get("reason", ""))
+    if event["kind"] == "outage_grew":
+        return str(data["homes"])
     if event["kind"] == "taken_over":
         return f"{names.get('user:' + str(data.get('from')), '')} → {data.get('reason', '')}"
     said = data.get("text") or data.get("name") or data.get("cause") or names.get(str(data.get("to")), "")

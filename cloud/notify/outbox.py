@@ -54,14 +54,17 @@ async def enqueue(
     return message_id
 
 
-async def already_told(work: Work, incident_id: str, template: str) -> set[str]:
-    """Recipients who got, or will get, this template for this incident."""
+async def told_before(work: Work, incident_id: str, template: str) -> dict[str, bool]:
+    """Recipients to whom this template went, or will go, for this incident; False: every message to them failed."""
     rows = await work.all(
-        select(outbox.c.recipient).where(
+        select(outbox.c.recipient, outbox.c.state).where(
             outbox.c.incident_id == incident_id, outbox.c.template == template, outbox.c.state != "cancelled"
         )
     )
-    return {row["recipient"] for row in rows}
+    told: dict[str, bool] = {}
+    for row in rows:
+        told[row["recipient"]] = told.get(row["recipient"], False) or row["state"] != "failed"
+    return told
 
 
 async def cancel_waiting(work: Work, incident_id: str) -> None:

@@ -8,22 +8,23 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from cloud.context import Context
-from cloud.db.schema import alarms, commands, incidents, outbox, timers
+from cloud.db.schema import alarms, commands, contacts, incidents, outbox, timers, users
 from cloud.dispatch.auditor import audit
 from cloud.dispatch.replies import receive_receipt, receive_reply
 from cloud.dispatch.responders import rank
 from cloud.incidents import actions
 from cloud.incidents.intake import AlarmIntake
-from cloud.incidents.queries import incident_detail
+from cloud.incidents.queries import incident_detail, list_incidents
 from cloud.incidents.states import TRANSITIONS, Outcome, State, Step
 from cloud.incidents.store import ClaimedByOtherError, NotAllowedError, NotFoundError, VersionConflictError
+from cloud.incidents.technical import open_technical
 from firmware_sim.demo import registry as people
 from protocols.wire import AlarmState, Progress, ProgressStage, decode_command
 from tests.conftest import ManualClock
-from tests.support.district import GATEWAY, alarm, settle
+from tests.support.district import GATEWAY, HOME, alarm, settle
 from tests.support.incidents import CHIEF, ME, messages_to, raise_alarm, rows_of, run_timers, the_incident
 
 
@@ -63,6 +64,62 @@ async def test_claim_is_a_lease(context: Context, clock: ManualClock) -> None:
     found = await the_incident(context)
     assert (found["state"], found["claimed_by"]) == ("new", None)
     assert await rows_of(context, timers, timers.c.kind == "ladder", timers.c.state == "waiting")
+
+
+async def _log(context: Context, incident_id: str) -> list[tuple[str, str]]:
+    """Kind and text of every entry of an incident's log."""
+    async with context.look() as work:
+        found = await incident_detail(work, incident_id)
+    assert found is not None
+    return [(event["kind"], event["text"]) for event in found["events"]]
+
+
+async def test_a_released_incident_says_who_has_been_told(context: Context, clock: ManualClock) -> None:
+    """The ladder begins anew and nobody is told twice; the log names who was told, and not those whom no message
+    reached.
+    """
+    await settle(context)
+    found = await raise_alarm(context, clock)
+    sent = await messages_to(context)
+    names = {row["id"]: row["name"] for row in await rows_of(context, contacts)}
+
+    async def back_to_the_queue() -> list[tuple[str, str]]:
+        before = len(await _log(context, found["id"]))
+        await actions.claim(context, ME, found["id"], (await the_incident(context))["version"])
+        await actions.release(context, ME, found["id"], (await the_incident(context))["version"])
+        await run_timers(context)
+        return (await _log(context, found["id"]))[before:]
+
+    told = f"{names['c-demo-1']}、{names['c-demo-2']}"
+    assert await back_to_the_queue() == [("claimed", ""), ("released", ""), ("already_told", told)]
+    async with context.work() as work:
+        await work.run(update(outbox).where(outbox.c.recipient == "contact:c-demo-1").values(state="failed"))
+    assert (await back_to_the_queue())[-1] == ("already_told", names["c-demo-2"])
+    async with context.work() as work:
+        await work.run(update(outbox).values(state="failed"))
+    assert (await back_to_the_queue())[-1] == ("nobody_to_tell", "not_delivered")
+    assert await messages_to(context) == sent
+
+
+async def test_nobody_to_tell_has_a_reason(context: Context, clock: ManualClock) -> None:
+    """A home without contacts, then no supervisor with a phone; a fault is nothing that a family is to be told of."""
+    await settle(context)
+    async with context.work() as work:
+        await work.run(update(users).where(users.c.role == "family").values(contact_id=None))
+        await work.run(delete(contacts))
+        await work.run(update(users).values(phone=""))
+    found = await raise_alarm(context, clock)
+    clock.now += 61
+    await run_timers(context)
+    shortfalls = [entry for entry in await _log(context, found["id"]) if entry[0] == "nobody_to_tell"]
+    assert shortfalls == [("nobody_to_tell", "no_contacts"), ("nobody_to_tell", "no_supervisors")]
+    async with context.work() as work:
+        await open_technical(work, HOME, "gateway_offline", "system", "medium")
+    clock.now += 31
+    await run_timers(context)
+    async with context.look() as work:
+        (fault,) = [i for i in await list_incidents(work) if i["class"] == "technical"]
+    assert await _log(context, fault["id"]) == [("opened", "gateway_offline")]
 
 
 async def test_two_operators(context: Context, clock: ManualClock) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from cloud.context import Context
 from cloud.db.schema import gateways, homes, incidents, ledger, outages
 from cloud.incidents.intake import AlarmIntake
+from cloud.incidents.queries import incident_detail
 from cloud.ingest.ledger import merge
 from cloud.registry.importer import import_registry
 from cloud.registry.models import Registry
@@ -124,6 +125,9 @@ async def test_an_area_goes_out_as_one(context: Context, clock: ManualClock) -> 
     await supervise(context)
     async with context.look() as look:
         assert len(await homes_of(look, outage["incident_id"])) == 26
+        shown = await incident_detail(look, outage["incident_id"])
+    assert shown is not None
+    assert [e["text"] for e in shown["events"] if e["kind"] == "outage_grew"] == ["25", "26"]
     clock.now += 600
     await fleet.say(StatusKind.BIRTH, *range(24), session="t")
     await supervise(context)

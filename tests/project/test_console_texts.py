@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.dispatch.ladder import Shortfall
 from cloud.incidents.cries import CAUSE
 from cloud.incidents.states import State
 from edge.alarms.states import TRANSITIONS
@@ -130,6 +131,7 @@ def test_every_code_has_words(lang: str) -> None:
         "priority": Priority,
         "state": State,
         "event": events,
+        "shortfall": Shortfall,
         "error": _problems(),
         "lane": Lane,
         "channel": _channels(),

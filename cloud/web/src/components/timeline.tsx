@@ -24,13 +24,15 @@ export function Timeline({ incident }: { incident: IncidentDetail }) {
   );
 }
 
-/** What an entry says: whom the home told, by what way and what became of it; a cause, an alarm's kind, or what somebody
- * wrote. */
+/** What an entry says: whom the home told, by what way and what became of it; how many homes are offline; why nobody was
+ * told; a cause, an alarm's kind, or what somebody wrote. */
 function said({ kind, text, told }: LogEvent, cause: string): string {
   if (told) {
     const what = told.what === "alarm" ? [] : [code("told", told.what)];
     return [told.who, ...what, code("channel", told.channel), code("told", told.outcome)].join(" · ");
   }
+  if (kind === "outage_grew") return t("timeline.offline", { n: text });
+  if (kind === "nobody_to_tell") return code("shortfall", text);
   if (text === cause) return causeText(text);
   return OF_ALARMS.includes(kind) ? code("kind", text) : text;
 }

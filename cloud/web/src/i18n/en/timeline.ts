@@ -5,6 +5,7 @@ import type { timeline as zh } from "../zh/timeline";
 export const timeline: Record<keyof typeof zh, string> = {
   "event.opened": "Opened",
   "event.escalated": "Escalated",
+  "event.already_told": "Already told",
   "event.nobody_to_tell": "Nobody to tell",
   "event.claimed": "Claimed",
   "event.released": "Released",
@@ -29,6 +30,10 @@ export const timeline: Record<keyof typeof zh, string> = {
   "event.message_failed": "Message failed",
   "event.audit_repaired": "Mended by the system",
   "event.outage_grew": "More homes offline",
+  "timeline.offline": "{n} offline",
+  "shortfall.no_contacts": "no family contact is registered",
+  "shortfall.no_supervisors": "no supervisor has a phone number",
+  "shortfall.not_delivered": "no message reached a contact",
   "told.stand_down": "that the alarm is over",
   "told.sent": "sent",
   "told.failed": "failed",

@@ -3,6 +3,7 @@
 export const timeline = {
   "event.opened": "开案",
   "event.escalated": "升级通知",
+  "event.already_told": "此前已通知",
   "event.nobody_to_tell": "无人可通知",
   "event.claimed": "接警",
   "event.released": "放回队列",
@@ -27,6 +28,10 @@ export const timeline = {
   "event.message_failed": "短信失败",
   "event.audit_repaired": "系统补救",
   "event.outage_grew": "断线住户增加",
+  "timeline.offline": "共 {n} 户断线",
+  "shortfall.no_contacts": "未登记家属",
+  "shortfall.no_supervisors": "没有登记电话的班长",
+  "shortfall.not_delivered": "发给家属的短信均未送达",
   "told.stand_down": "报警解除通知",
   "told.sent": "已发出",
   "told.failed": "发送失败",
