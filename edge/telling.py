@@ -14,7 +14,7 @@ from edge.fallback.router import RouterSms
 from edge.fallback.sender import Sender
 from edge.spool.store import Spool
 from edge.supervision.technical import is_fault
-from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Lane, Told, decode_alarm
+from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Lane, Priority, Told, decode_alarm
 
 
 def family(config: GatewayConfig, clock: Clock, on_told: Callable[[str, Told], Awaitable[None]]) -> Family:
@@ -47,14 +47,14 @@ def watch_alarms(
     for seq in spool.after(Lane.ALARM, 0, 1_000):
         event = decode_alarm(spool.body(Lane.ALARM, seq) or b"")
         sent_as[seq] = event.alarm_id
-        if _rings(event.kind, event.reason) and (event.alarm_id not in known or event.state in ENDED):
+        if _rings(event.kind, event.reason, event.priority) and (event.alarm_id not in known or event.state in ENDED):
             home.watch(_alarm(event))
     home.taken(known - set(sent_as.values()))
 
     def watch(alarm: Alarm, seq: int | None) -> None:
         if seq is not None:
             sent_as[seq] = alarm.alarm_id
-        if _rings(alarm.kind, alarm.reason):
+        if _rings(alarm.kind, alarm.reason, alarm.priority):
             home.watch(alarm)
 
     def settled(lane: Lane, ranges: list[tuple[int, int]]) -> None:
@@ -67,9 +67,13 @@ def watch_alarms(
     return watch, settled
 
 
-def _rings(kind: AlarmKind, reason: str) -> bool:
-    """Whether the family is told: of every alarm of the resident, and of a test that proves the chain."""
-    return kind not in SILENT or (kind is AlarmKind.TECHNICAL and not is_fault(kind, reason))
+def _rings(kind: AlarmKind, reason: str, priority: Priority) -> bool:
+    """Whether the family is told: of what somebody must act on now, and of a test that proves the chain. A notice of low
+    priority waits for the cloud, where no family is told of it either.
+    """
+    if kind is AlarmKind.TECHNICAL:
+        return not is_fault(kind, reason)
+    return kind not in SILENT and priority is not Priority.LOW
 
 
 def _alarm(event: AlarmEvent) -> Alarm:

@@ -345,6 +345,8 @@ class Alarms:
         if alarm.kind in SILENT:
             reason = alarm.cause  # the cloud closes the incident of this cause
         changed = replace(alarm, state=state, reason=reason, changed_at=now.wall, deadline=None)
+        if trigger is Trigger.HELP and alarm.state is S.PENDING:
+            changed = replace(changed, priority=Priority.HIGH)  # it is a call for help now, whatever the question was
         if state in ENDED:
             del self._open[alarm.alarm_id]
             self._ended[(alarm.kind, alarm.device)] = now.mono, changed

@@ -71,6 +71,19 @@ def test_resident_answers(button: str, state: str) -> None:
     assert _states(alarms.press(button, _at(3))) == [AlarmState(state)]
 
 
+def test_help_in_answer_to_a_minor_question_is_a_call_for_help() -> None:
+    """Whatever the home asked about: who says "help" is told of like one who presses the SOS button; no answer is not
+    help.
+    """
+    for answer, priority in (("help", Priority.HIGH), ("", Priority.LOW)):
+        alarms = _alarms()
+        alarms.detect(_detection(AlarmKind.BED_EXIT, priority=Priority.LOW), _at(0))
+        effects = alarms.press(answer, _at(1)) if answer else alarms.tick(_at(60))
+        assert [(e.alarm.state, e.alarm.priority) for e in effects if isinstance(e, Changed)] == [
+            (AlarmState.RAISED, priority)
+        ]
+
+
 def test_smoke_cannot_be_cancelled() -> None:
     """Smoke is raised at once with the siren, and the cancel button does not end it."""
     alarms = _alarms()

@@ -6,10 +6,13 @@ import asyncio
 import base64
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
 from standardwebhooks import Webhook
 
 from edge.alarms import Alarm
@@ -20,7 +23,8 @@ from edge.fallback.family import Family
 from edge.fallback.router import RouterSms
 from edge.spool.store import Spool
 from edge.telling import family, watch_alarms
-from protocols.wire import AlarmKind, AlarmState, Lane, Priority, TellOutcome, Told
+from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Lane, Priority, TellOutcome, Told, encode
+from tests.support.spool import alarm_id
 
 
 async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
@@ -81,8 +85,9 @@ async def test_signed_sms_reaches_the_router(tmp_path: Path) -> None:
     assert sorted(json.loads(body)["data"]["to"] for _, body in got) == ["10000000001", "10000000002"]
 
 
-def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
-    """The cloud takes the pending event late, after the home has raised the alarm: the raise is still watched."""
+@contextmanager
+def _watched(tmp_path: Path) -> Iterator[tuple[Family, Spool]]:
+    """A family that could be told, and the spool of its home."""
 
     async def nobody(_alarm_id: str, _told: Told) -> None:
         raise AssertionError("nothing is sent here")
@@ -98,6 +103,14 @@ def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
     )
     spool = Spool(tmp_path / "spool.db", 1_000_000)
     try:
+        yield fallback, spool
+    finally:
+        spool.close()
+
+
+def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
+    """The cloud takes the pending event late, after the home has raised the alarm: the raise is still watched."""
+    with _watched(tmp_path) as (fallback, spool):
         watch, settled = watch_alarms(spool, fallback)
         pending = Alarm("a", AlarmKind.FALL, Priority.HIGH, AlarmState.PENDING, 1.0, 1.0, "impact", "wrist")
         watch(pending, 5)
@@ -106,5 +119,40 @@ def test_an_answer_to_the_question_is_none_to_the_raise(tmp_path: Path) -> None:
         assert set(fallback.tellings.cases) == {"a"}
         settled(Lane.ALARM, [(6, 6)])
         assert fallback.tellings.cases == {}
-    finally:
-        spool.close()
+
+
+NOTICE = Alarm(alarm_id(1), AlarmKind.VITALS, Priority.LOW, AlarmState.RAISED, 1.0, 1.0, "fluid_gain", "scale")
+
+
+@pytest.mark.parametrize(
+    ("alarm", "told"),
+    [
+        (NOTICE, False),
+        (replace(NOTICE, priority=Priority.MEDIUM, reason="fever"), True),
+        (replace(NOTICE, priority=Priority.HIGH, state=AlarmState.ESCALATED, reason="condition_worse"), True),
+        (replace(NOTICE, kind=AlarmKind.TECHNICAL, reason="test"), True),
+        (replace(NOTICE, kind=AlarmKind.TECHNICAL, priority=Priority.MEDIUM, reason="sensor_silent"), False),
+        (replace(NOTICE, kind=AlarmKind.UNUSUAL, reason="unusual_value"), False),
+    ],
+)
+def test_only_what_somebody_must_act_on_is_told(tmp_path: Path, alarm: Alarm, told: bool) -> None:
+    """Alarms of medium and high priority, and tests; no notice such as a gain in weight, and no fault: not when it is
+    raised, and not when it is found in the spool after a restart.
+    """
+    with _watched(tmp_path) as (fallback, spool):
+        watch, _ = watch_alarms(spool, fallback)
+        watch(alarm, 5)
+        assert [*fallback.tellings.cases] == [alarm.alarm_id] * told
+
+    def build(epoch: str, seq: int) -> bytes:
+        return encode(
+            AlarmEvent(
+                v=1, alarm_id=alarm.alarm_id, epoch=epoch, seq=seq, kind=alarm.kind, priority=alarm.priority,
+                state=alarm.state, at=1.0, clock=Clock.SYNCED, reason=alarm.reason, sent=1.0, changed_at=1.0,
+            )
+        )  # fmt: skip
+
+    with _watched(tmp_path) as (fallback, spool):
+        spool.append_alarm(build, alarm.alarm_id, None)
+        watch_alarms(spool, fallback)
+        assert [*fallback.tellings.cases] == [alarm.alarm_id] * told
