@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from collections import Counter
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from cloud.ingest.replay import replay as replay_entries
 from cloud.tools.opening import opened_context, opened_store
 
 _MOST = 100_000
+_SHOWN = 20
 
 
 async def list_held(config: CloudConfig, options: argparse.Namespace) -> int:
@@ -56,7 +58,9 @@ async def replay(config: CloudConfig, options: argparse.Namespace) -> int:
         ids = await _chosen(context, options)
         result = await replay_entries(context, store, ids, f"cli:{getpass.getuser()}")
     print(f"{len(result.replayed)} replayed, {len(result.refused)} still refused")
-    for entry, error in list(result.refused.items())[:20]:
+    for reason, count in Counter(error.reason for error in result.refused.values()).most_common():
+        print(f"still refused: {count:>6} {reason}")
+    for entry, error in list(result.refused.items())[:_SHOWN]:
         print(f"{entry:>8}  {error.reason}: {error}")
     return 1 if result.refused else 0
 

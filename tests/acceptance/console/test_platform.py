@@ -70,6 +70,8 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
         listed.get_by_text({"zh": "12 户中仍有 12 户断线", "en": "12 of 12 homes still offline"}[lang])
     ).to_be_visible()
     expect(listed.locator("li")).to_have_count(12)
+    grew = page.get_by_test_id("timeline").locator(".event-outage_grew").last
+    expect(grew).to_contain_text({"zh": "断线住户增加 共 12 户断线", "en": "More homes offline 12 offline"}[lang])
     page.screenshot(path=OUTPUT / f"console-{lang}-technical.png")
     assert fits(page)
     assert problems == []
@@ -77,19 +79,20 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
 
 
 async def _refuse(config: Path, lang: str) -> None:
-    """Three messages in quarantine: one that is good by now, one that will never be, and rubbish."""
+    """Four messages in quarantine: one that is good by now, two that will never be, and rubbish."""
     loaded = load(config)
     context = Context(loaded, Database(loaded.database.url))
     number = {"zh": 3, "en": 4}[lang]
     topic = f"anju/v1/gw-f{number:06d}/up/telemetry"
     good = batches.batch("ab" * 8, "live", number, 1, round(context.now() * 1000))
-    never = good.replace(b'"n":"weight"', b'"n":"mood"').replace(b'"seq":1', b'"seq":2')
+    never = [good.replace(b'"n":"weight"', b'"n":"mood"').replace(b'"seq":1', b'"seq":%d' % seq) for seq in (2, 3)]
     try:
         await import_registry(context, Registry.model_validate(fleet_registry(12)))
         async with context.work() as work:
             for payload, reason, where, what in (
                 (good, Reason.UNKNOWN_GATEWAY, "topic", f"gw-f{number:06d} is not registered"),
-                (never, Reason.UNKNOWN_METRIC, "records[7].n", "mood is no metric"),
+                (never[0], Reason.UNKNOWN_METRIC, "records[7].n", "mood is no metric"),
+                (never[1], Reason.UNKNOWN_METRIC, "records[7].n", "mood is no metric"),
                 (b"\xff\xfe rubbish <b>of " * 200, Reason.MALFORMED, "telemetry", "JSON is malformed"),
             ):
                 error = ProtocolError(reason, where, what)
@@ -120,14 +123,16 @@ def _on_a_phone(page: Page, choose_all: str) -> None:
 def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> None:
     """Read one, store again what is good by now, discard the rest with a reason; the month's report beside it."""
     words = {
-        "replay": {"zh": "重新入库（2）", "en": "Store again (2)"},
+        "replay": {"zh": "重新入库（4）", "en": "Store again (4)"},
         "again": {"zh": "1 条已重新入库", "en": "1 stored again"},
-        "still": {"zh": "1 条仍被拒收", "en": "1 still refused"},
+        "still": {"zh": "3 条仍被拒收", "en": "3 still refused"},
+        "most": {"zh": "未知指标：2 条", "en": "unknown metric: 2"},
+        "least": {"zh": "格式错误：1 条", "en": "malformed: 1"},
         "malformed": {"zh": "格式错误", "en": "malformed"},
         "show": {"zh": "查看报文", "en": "Show message"},
         "hide": {"zh": "收起报文", "en": "Hide message"},
         "discard": {"zh": "丢弃…", "en": "Discard…"},
-        "sure": {"zh": "丢弃（2）", "en": "Discard (2)"},
+        "sure": {"zh": "丢弃（3）", "en": "Discard (3)"},
         "empty": {"zh": "没有拒收的报文", "en": "No refused messages"},
         "reason": {"zh": "未知指标", "en": "unknown metric"},
         "discarded": {"zh": "已丢弃", "en": "Discarded"},
@@ -141,7 +146,7 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     page.click("a[href='#platform']")
     held = page.get_by_test_id("quarantine")
     held.get_by_role("searchbox").fill("gw-f000003" if lang == "zh" else "gw-f000004")
-    expect(held.locator("tbody tr")).to_have_count(3)
+    expect(held.locator("tbody tr")).to_have_count(4)
     rubbish = held.locator("tbody tr").filter(has_text=words["malformed"][lang])
     expect(rubbish.locator("q")).to_have_text("telemetry: JSON is malformed")
     rubbish.get_by_role("button", name=words["show"][lang]).click()
@@ -150,14 +155,16 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     assert fits(page)
     rubbish.get_by_role("button", name=words["hide"][lang]).click()
     _on_a_phone(page, words["all"][lang])
-    for place in (1, 2):
-        held.locator("tbody tr").nth(place).get_by_role("checkbox").check()
+    held.get_by_label(words["all"][lang]).check()
     held.get_by_role("button", name=words["replay"][lang]).click()
     expect(held.get_by_role("status")).to_contain_text(words["again"][lang])
     expect(held.get_by_role("status")).to_contain_text(words["still"][lang])
-    expect(held.get_by_role("status").locator("q")).to_be_visible()
-    expect(held.locator("tbody tr")).to_have_count(2)
-    expect(held.locator("tbody tr").filter(has_text=words["reason"][lang])).to_have_count(1)
+    reasons = held.get_by_role("status").locator("li")
+    expect(reasons).to_contain_text([words["most"][lang], words["least"][lang]])
+    expect(reasons.first.locator("q")).to_contain_text("mood")
+    page.screenshot(path=OUTPUT / f"console-{lang}-platform-replayed.png")
+    expect(held.locator("tbody tr")).to_have_count(3)
+    expect(held.locator("tbody tr").filter(has_text=words["reason"][lang])).to_have_count(2)
     held.get_by_label(words["all"][lang]).check()
     held.get_by_role("button", name=words["discard"][lang]).click()
     expect(held.get_by_role("button", name=words["sure"][lang])).to_be_disabled()
@@ -165,8 +172,8 @@ def test_refused_messages(browser: Browser, system: DemoSystem, lang: str) -> No
     held.get_by_role("button", name=words["sure"][lang]).click()
     expect(held.get_by_text(words["empty"][lang])).to_be_visible()
     held.get_by_label(words["state"][lang]).select_option("discarded")
-    expect(held.locator("tbody tr").filter(has_text="a test device")).to_have_count(2)
-    expect(held.locator("tbody tr").filter(has_text="值班员 演示")).to_have_count(2)
+    expect(held.locator("tbody tr").filter(has_text="a test device")).to_have_count(3)
+    expect(held.locator("tbody tr").filter(has_text="值班员 演示")).to_have_count(3)
     expect(held.get_by_text("user:")).to_have_count(0)
     page.screenshot(path=OUTPUT / f"console-{lang}-platform-settled.png")
     expect(page.get_by_test_id("unprotected").locator("li").first).to_be_visible()

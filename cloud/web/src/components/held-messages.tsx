@@ -5,6 +5,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, post } from "../data/http";
 import type { Discarded, HeldMessage, HeldPayload, Replayed } from "../data/types";
 import { clock, code, t } from "../i18n";
+import { Original, Refusals } from "./refusals";
 import { troubleText } from "./trouble";
 
 const STATES = ["held", "replayed", "discarded", "all"] as const;
@@ -65,7 +66,7 @@ export function HeldMessages() {
         />
         <Settle ids={[...chosen]} onDone={settled} />
       </div>
-      {said && <p role="status">{said}</p>}
+      {said && <div role="status">{said}</div>}
       {entries === null && !said && <p class="muted">{t("incident.loading")}</p>}
       {entries?.length === 0 && <p class="empty">{t("quarantine.empty")}</p>}
       {entries && entries.length > 0 && (
@@ -126,14 +127,9 @@ function Settle({ ids, onDone }: SettleProps) {
   };
   const replay = async () => {
     const done = await post<Replayed>("/quarantine/replay", { ids });
-    const refused = Object.entries(done.refused);
-    const first = refused[0];
-    const words = t("quarantine.replayedNow", { n: done.replayed.length });
-    if (!first) return words;
-    const why = `#${first[0]} ${code("refused", first[1].reason)}`;
     return (
       <>
-        {words} {t("quarantine.stillRefused", { n: refused.length, why })} <Original words={first[1].detail} />
+        {t("quarantine.replayedNow", { n: done.replayed.length })} <Refusals refused={done.refused} />
       </>
     );
   };
@@ -224,15 +220,6 @@ function Entry({ entry, chosen, open, onChoose, onOpen }: EntryProps) {
         </tr>
       )}
     </>
-  );
-}
-
-/** The server's own words, which are English: for whoever looks into it, below the reason in the operator's language. */
-function Original({ words }: { words: string }) {
-  return (
-    <small class="original">
-      {t("quarantine.original")} <q lang="en">{words}</q>
-    </small>
   );
 }
 
