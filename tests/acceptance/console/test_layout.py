@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -25,11 +26,12 @@ from firmware_sim.demo.system import DemoSystem, sign_in
 from firmware_sim.fleet.registry import fleet_registry
 from tests.support.chain import wait_for
 from tests.support.console import OUTPUT, WAIT_MS, fits
-from tests.support.texts import texts_of
+from tests.support.texts import WEB, texts_of
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(240)]
 PHONE: ViewportSize = {"width": 390, "height": 844}
 KEY = re.compile("|".join(re.escape(key) for key in texts_of("zh") if "." in key))
+OUTLINES = WEB / "map" / "sub-districts.json"
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff" * 3
 LONG_ADDRESS = "香蜜湖街道示范新村第二十八栋附属裙楼西侧单元一千二百零三号" * 4
 
@@ -164,6 +166,54 @@ def test_the_queue_by_keyboard(browser: Browser, system: DemoSystem, signed_in: 
     assert width == "2px"
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("incident")).to_be_visible()
+    context.close()
+
+
+def _crowd(route: Route) -> None:
+    """The list of incidents, with one more in the middle of each sub-district, where its name would be written."""
+    answer = route.fetch()
+    newest = next(i for i in answer.json() if i["class"] == "life")
+    places = {d["properties"]["code"]: d["properties"] for d in json.loads(OUTLINES.read_text())["features"]}
+    crowd = [
+        newest | {"id": f"in-{code}", "home": newest["home"] | {"lat": place["lat"], "lon": place["lon"]}}
+        for code, place in places.items()
+    ]
+    route.fulfill(json=[*answer.json(), *crowd])
+
+
+_UNREADABLE = """() => {
+  const pins = [...document.querySelectorAll(".map .pin")].map((pin) => pin.getBoundingClientRect());
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+  const names = [...document.querySelectorAll(".map .district-name span")];
+  const boxes = names.map((name) => name.getBoundingClientRect());
+  return names.flatMap((name, i) => {
+    const clear = [...pins, ...boxes.toSpliced(i, 1)].every((other) => apart(boxes[i], other));
+    return clear ? [] : [name.textContent];
+  });
+}"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_names_on_the_map_stand_beside_the_pins(
+    browser: Browser, system: DemoSystem, signed_in: StorageState, lang: str, width: int
+) -> None:
+    """With an incident in the middle of each sub-district no name lies on a pin or on another name, and what lies on
+    others is the name.
+    """
+    context = _context(browser, signed_in, lang)
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 844})
+    page.route("**/api/v1/incidents?state=open", _crowd)
+    page.goto(system.console)
+    expect(page.locator("[data-incident=in-futian]")).to_be_visible()
+    page.get_by_test_id("map").scroll_into_view_if_needed()
+    expect(page.locator(".map .district-name")).to_have_count(10)
+    page.screenshot(path=OUTPUT / f"map-{lang}-{width}.png")
+    assert page.evaluate(_UNREADABLE) == []
+    above = page.evaluate("[...document.querySelectorAll('.leaflet-pane')].map((p) => [p.className, +getComputedStyle(p).zIndex])")
+    order = {re.sub(r".*leaflet-(\w+)-pane$", r"\1", name): z for name, z in above}
+    assert order["names"] > order["marker"]
     context.close()
 
 

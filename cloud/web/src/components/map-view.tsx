@@ -1,21 +1,11 @@
 /** The district on its own outlines, without a tile server: open incidents and the responders of the chosen one. */
 
 import L from "leaflet";
-import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { FeatureCollection, Polygon } from "geojson";
 import { select } from "../data/incidents";
 import type { IncidentDetail, IncidentSummary } from "../data/types";
 import { code, lang, t } from "../i18n";
-import outlines from "../map/sub-districts.json";
-
-interface District {
-  code: string;
-  zh: string;
-  en: string;
-  lat: number;
-  lon: number;
-}
+import { districtsOf, nameDistricts, type PinAt } from "../map/districts";
 
 interface Props {
   incidents: readonly IncidentSummary[];
@@ -25,31 +15,47 @@ interface Props {
 const CLOSE_UP = 14;
 /** Of an assignment that brings nobody any more. */
 const GONE = ["declined", "stood_down"];
+/** Half the width of a pin with its ring, in pixels, and some air. */
+const INCIDENT_R = 18;
+const RESPONDER_R = 13;
 
 export function MapView({ incidents, selected }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const map = useRef<L.Map | null>(null);
   const markers = useRef<L.LayerGroup>(L.layerGroup());
+  const names = useRef<L.LayerGroup>(L.layerGroup());
+  const pins = useRef<readonly PinAt[]>([]);
+  const writeNames = () => map.current && nameDistricts(map.current, names.current, lang.peek(), pins.current);
 
   useEffect(() => {
     const created = createMap(host.current!);
     map.current = created;
     markers.current.addTo(created);
-    const stop = effect(() => labelDistricts(created, lang.value));
+    names.current.addTo(created);
+    created.on("zoomend", writeNames);
+    const resize = new ResizeObserver(() => created.invalidateSize({ pan: false }));
+    resize.observe(host.current!);
     return () => {
-      stop();
+      resize.disconnect();
       created.remove();
     };
   }, []);
 
   useEffect(() => {
     markers.current.clearLayers();
-    for (const incident of incidents) incidentMarker(incident, incident.id === selected?.id).addTo(markers.current);
+    const shown: PinAt[] = [];
+    const add = (marker: L.Marker, radius: number) => {
+      marker.addTo(markers.current);
+      shown.push({ at: marker.getLatLng(), radius });
+    };
+    for (const incident of incidents) add(incidentMarker(incident, incident.id === selected?.id), INCIDENT_R);
     for (const a of selected?.assignments ?? []) {
       if (a.responder.lat != null && a.responder.lon != null && !GONE.includes(a.state)) {
-        responderMarker(a.responder.lat, a.responder.lon, a.responder.name).addTo(markers.current);
+        add(responderMarker(a.responder.lat, a.responder.lon, a.responder.name), RESPONDER_R);
       }
     }
+    pins.current = shown;
+    writeNames();
   }, [incidents, selected, lang.value]);
 
   useEffect(() => {
@@ -61,28 +67,9 @@ export function MapView({ incidents, selected }: Props) {
 
 function createMap(element: HTMLElement): L.Map {
   const map = L.map(element, { zoomControl: true, attributionControl: false, zoomSnap: 0.25 });
-  const districts = L.geoJSON(outlines as FeatureCollection<Polygon, District>, {
-    style: { color: "#8a94a0", weight: 1.2, fillColor: "#eef1f4", fillOpacity: 1 },
-    interactive: false,
-  }).addTo(map);
-  map.fitBounds(districts.getBounds().pad(0.02));
+  map.fitBounds(districtsOf(map).getBounds().pad(0.02));
   L.control.scale({ imperial: false }).addTo(map);
   return map;
-}
-
-const labels = new WeakMap<L.Map, L.LayerGroup>();
-
-function labelDistricts(map: L.Map, language: "zh" | "en"): void {
-  labels.get(map)?.remove();
-  const group = L.layerGroup(
-    (outlines as FeatureCollection<Polygon, District>).features.map(({ properties: d }) =>
-      L.marker([d.lat, d.lon], {
-        interactive: false,
-        icon: L.divIcon({ className: "district-label", html: `<span>${d[language]}</span>`, iconSize: [0, 0] }),
-      }),
-    ),
-  ).addTo(map);
-  labels.set(map, group);
 }
 
 function incidentMarker(incident: IncidentSummary, selected: boolean): L.Marker {
