@@ -26,7 +26,7 @@ from cloud.tools.parsers import add_parsers, tool_of
 _EXAMPLES = """examples:
   anju-cloud migrate --config /etc/anju/cloud.toml
   anju-cloud registry import district.json
-  anju-cloud user add --id li --login li --name 李娜 --role operator
+  anju-cloud user add --id li --login li --name 李娜 --role operator --sub-district lianhua
   anju-cloud doctor
   anju-cloud run
   anju-cloud run ingest dispatch
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         adding.add_argument(f"--{name}", required=True)
     adding.add_argument("--lang", default="zh", choices=("zh", "en"))
     adding.add_argument("--phone", default="")
+    adding.add_argument("--sub-district", help="the only one this operator or supervisor sees; without it they see all")
     add_parsers(commands, with_config)
     openapi = commands.add_parser("openapi", help="print the API's OpenAPI description")
     openapi.add_argument("--output", type=Path, help="write to this file instead")
@@ -224,20 +225,21 @@ async def _add_user(config: CloudConfig, options: argparse.Namespace) -> int:
     from cloud.registry.models import Registry
 
     password = getpass.getpass("password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    fields = ("id", "login", "name", "role", "lang", "phone")
+    fields = ("id", "login", "name", "role", "lang", "phone", "sub_district")
     user = {name: getattr(options, name) for name in fields} | {"password": password}
     try:
         registry = Registry.model_validate({"users": [user]})
     except ValidationError as error:
         for entry in error.errors():
-            print(f"anju-cloud: {'.'.join(map(str, entry['loc'][2:]))}: {entry['msg']}", file=sys.stderr)
+            place = ".".join(map(str, entry["loc"][2:])) or "user"
+            print(f"anju-cloud: {place}: {entry['msg']}", file=sys.stderr)
         return 1
     context = Context(config, Database(config.database.url))
     try:
         await import_registry(context, registry)
     finally:
         await context.database.close()
-    print(f"{options.login}: {options.role}")
+    print(f"{options.login}: {options.role}, {options.sub_district or 'whole district'}")
     return 0
 
 

@@ -22,6 +22,7 @@ from cloud.api.listener import Change, Listener, reset
 from cloud.api.models import IncidentSummary
 from cloud.api.sessions import operators_among
 from cloud.context import Context, Work
+from cloud.incidents.areas import area_of
 from cloud.incidents.events import EventFeed
 from cloud.incidents.queries import summaries_of
 
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 PING_S = 5.0
 LIMIT = 2_000
 """As many changes are kept for a console that is slow or was away; one that missed more reads the list anew."""
+_NOTHING = object()
+"""Differs from every area: of a session that is over, or nobody's who may listen."""
 _IDLE_S = 1.0
 _PAGE = 100
 
@@ -54,13 +57,13 @@ class Fanout:
         return {"streams_open": len(self._listeners), "stream_waiting_most": most}
 
     @asynccontextmanager
-    async def listening(self, session: str) -> AsyncIterator[Listener]:
-        """A listener that is put everything after its `joined_at`, for a session by its token's hash."""
+    async def listening(self, session: str, area: str | None = None) -> AsyncIterator[Listener]:
+        """A listener that is put everything of its area after its `joined_at`, for a session by its token's hash."""
         if self._position is None:
             latest = await self._feed.latest_position()
             if self._position is None:  # another may have come first; the reader goes on from its position
                 self._position = latest
-        listener = Listener(session, self._position, self._limit)
+        listener = Listener(session, self._position, self._limit, area)
         self._listeners.add(listener)
         self._wanted.set()
         self.counts["streams_opened"] += 1
@@ -88,7 +91,8 @@ class Fanout:
                 for change in changes:
                     if listener.over:
                         return
-                    yield change.event
+                    if listener.may_see(change):
+                        yield change.event
                 position = found[-1]["position"]
 
     def sign_of_life(self, position: int | None = None) -> ServerSentEvent:
@@ -141,10 +145,10 @@ class Fanout:
         """Put what was found to all who may still see it."""
         asked = {listener.session for listener in self._listeners}
         async with self._context.look() as work:
-            gone = asked - await operators_among(work, asked)
+            allowed = await operators_among(work, asked)
             changes = await _changes(work, found)
         # From here on nothing waits: whoever joined meanwhile gets this batch like the others.
-        for listener in [one for one in self._listeners if one.session in gone]:
+        for listener in [one for one in self._listeners if allowed.get(one.session, _NOTHING) != one.area]:
             listener.end()
             self._listeners.discard(listener)
             self.counts["streams_no_longer_permitted"] += 1
@@ -159,10 +163,9 @@ async def _changes(work: Work, found: Sequence[dict[str, Any]]) -> list[Change]:
     ids = {row["incident_id"] for row in found if row["incident_id"]}
     if not ids:
         return []
-    incidents = {
-        id_: IncidentSummary(**summary).model_dump_json(by_alias=True)
-        for id_, summary in (await summaries_of(work, ids)).items()
-    }
+    summaries = await summaries_of(work, ids)
+    incidents = {id_: IncidentSummary(**one).model_dump_json(by_alias=True) for id_, one in summaries.items()}
+    areas = {id_: area_of(one["home"]["sub_district"], one["cause"]) for id_, one in summaries.items()}
     result = []
     for row in found:
         incident = incidents.get(row["incident_id"])
@@ -170,5 +173,5 @@ async def _changes(work: Work, found: Sequence[dict[str, Any]]) -> list[Change]:
             position = row["position"]
             data = f'{{"position":{position},"kind":{json.dumps(row["kind"])},"incident":{incident}}}'
             event = ServerSentEvent(event="incident", raw_data=data, id=str(position))
-            result.append(Change(position, event))
+            result.append(Change(position, event, areas[row["incident_id"]]))
     return result

@@ -6,13 +6,14 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, true
 
 from cloud.api.models import HomeSummary, Overview, Responder, Sample, Series
 from cloud.api.problems import RESPONSES, ApiError
-from cloud.api.sessions import InContext, Operator, SignedIn
+from cloud.api.sessions import InContext, Operator, SignedIn, area_of_user
 from cloud.context import Context
 from cloud.db.schema import contacts, gateways, homes, incidents, residents, responders
+from cloud.incidents.areas import concerning
 from cloud.incidents.queries import resident_view
 from cloud.incidents.states import State
 from cloud.supervision.platform import PLATFORM
@@ -33,13 +34,13 @@ def _store(request: Request) -> TimeSeriesStore:
 
 @router.get("/homes", operation_id="listHomes", response_model=list[HomeSummary], tags=["homes"])
 async def list_homes(
-    _: Operator,
+    actor: Operator,
     context: InContext,
     q: Annotated[str, Query(max_length=80)] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[dict[str, Any]]:
     """Homes whose resident's name, address or id holds `q`."""
-    statement = select(homes).where(homes.c.id != PLATFORM).order_by(homes.c.id).limit(limit)
+    statement = select(homes).where(homes.c.id != PLATFORM, _in(actor.area)).order_by(homes.c.id).limit(limit)
     if text := q.strip():
         like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         named = select(residents.c.home_id).where(residents.c.name.like(like, escape="\\"))
@@ -61,9 +62,14 @@ async def list_homes(
     ]
 
 
+def _in(area: str | None) -> ColumnElement[bool]:
+    """Homes of an area; None: all."""
+    return true() if area is None else homes.c.sub_district == area
+
+
 async def _may_see(context: Context, user: dict[str, Any], home_id: str) -> None:
     async with context.look() as work:
-        known = await work.one(select(homes.c.id).where(homes.c.id == home_id))
+        known = await work.one(select(homes.c.id).where(homes.c.id == home_id, _in(area_of_user(user))))
         own = None
         if user["role"] == "family":
             own = await work.one(select(contacts.c.home_id).where(contacts.c.id == user["contact_id"]))
@@ -115,22 +121,21 @@ async def list_responders(_: Operator, context: InContext) -> list[dict[str, Any
 
 
 @router.get("/overview", operation_id="overview", tags=["people"])
-async def overview(_: Operator, context: InContext) -> Overview:
-    """Figures of the moment."""
+async def overview(actor: Operator, context: InContext) -> Overview:
+    """Figures of the moment; responders are those of the whole district, who can be sent anywhere."""
+    boxes = select(func.count()).select_from(gateways.join(homes)).where(_in(actor.area))
     async with context.look() as work:
         rows = await work.all(
             select(incidents.c["class"], incidents.c.state, func.count().label("n"))
-            .where(incidents.c.state != State.CLOSED)
+            .where(incidents.c.state != State.CLOSED, true() if actor.area is None else concerning(actor.area))
             .group_by(incidents.c["class"], incidents.c.state)
         )
         by_class: Counter[str] = Counter()
         for row in rows:
             by_class[row["class"]] += row["n"]
         return Overview(
-            gateways=int(await work.connection.scalar(select(func.count()).select_from(gateways)) or 0),
-            gateways_online=int(
-                await work.connection.scalar(select(func.count()).where(gateways.c.online.is_(True))) or 0
-            ),
+            gateways=int(await work.connection.scalar(boxes) or 0),
+            gateways_online=int(await work.connection.scalar(boxes.where(gateways.c.online.is_(True))) or 0),
             responders_on_duty=int(
                 await work.connection.scalar(select(func.count()).where(responders.c.on_duty.is_(True))) or 0
             ),

@@ -12,10 +12,11 @@ from fastapi.sse import ServerSentEvent
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An event of the log as it is sent; one object for all consoles."""
+    """An event of the log as it is sent; one object for all consoles. `area`: whose it is; None: everybody's."""
 
     position: int
     event: ServerSentEvent
+    area: str | None = None
 
 
 def reset(position: int) -> ServerSentEvent:
@@ -30,8 +31,10 @@ class Listener:
     until the console reads it. A ping that was not sent gives way to the next.
     """
 
-    def __init__(self, session: str, joined_at: int, limit: int) -> None:
+    def __init__(self, session: str, joined_at: int, limit: int, area: str | None = None) -> None:
         self.session = session
+        self.area = area
+        """The only area whose changes are sent; None: all."""
         self.joined_at = joined_at
         """Position of the log when it joined: what came later is put here, what came before is not."""
         self.over = False
@@ -47,6 +50,10 @@ class Listener:
         """How many changes are not sent yet."""
         return len(self._waiting)
 
+    def may_see(self, change: Change) -> bool:
+        """Whether a change concerns this console."""
+        return self.area is None or change.area in (None, self.area)
+
     def skip_to(self, position: int) -> None:
         """The console has seen everything up to `position` elsewhere."""
         self._seen = position
@@ -59,7 +66,7 @@ class Listener:
         if self._missed_to is not None:
             self._missed_to = position
         else:
-            self._waiting.extend(change for change in changes if change.position > self._seen)
+            self._waiting.extend(c for c in changes if c.position > self._seen and self.may_see(c))
             overflows = len(self._waiting) > self._limit
             if overflows:
                 self._waiting.clear()

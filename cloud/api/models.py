@@ -24,12 +24,13 @@ class Asked(BaseModel):
 
 
 class Me(View):
-    """The signed-in user."""
+    """The signed-in user; an operator with a `sub_district` sees only that one."""
 
     id: str
     name: str
     role: Role
     lang: Literal["zh", "en"]
+    sub_district: str | None
 
 
 class Person(View):

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud.api.incidents import TheirIncident
 from cloud.api.models import View
 from cloud.api.problems import RESPONSES, ApiError
-from cloud.api.sessions import InContext, Operator
+from cloud.api.sessions import DistrictOperator, InContext, Operator
 from cloud.context import Work
 from cloud.incidents.queries import actor_name, names_of
 from cloud.ingest import quarantine
@@ -105,7 +106,7 @@ class UnprotectedHome(View):
 
 @router.get("/quarantine", operation_id="listQuarantine", response_model=list[HeldMessage])
 async def list_quarantine(
-    _: Operator,
+    _: DistrictOperator,
     context: InContext,
     state: Literal["held", "replayed", "discarded", "all"] = "held",
     gateway: Annotated[str | None, Query(max_length=63)] = None,
@@ -119,7 +120,7 @@ async def list_quarantine(
 
 
 @router.get("/quarantine/{entry}", operation_id="showQuarantine", response_model=HeldPayload)
-async def show_quarantine(entry: EntryId, _: Operator, context: InContext) -> dict[str, Any]:
+async def show_quarantine(entry: EntryId, _: DistrictOperator, context: InContext) -> dict[str, Any]:
     """One refused message with its bytes."""
     async with context.look() as look:
         row = await quarantine.show(look, entry)
@@ -136,7 +137,7 @@ async def _with_names(look: Work, rows: list[dict[str, Any]]) -> list[dict[str, 
 
 
 @router.post("/quarantine/replay", operation_id="replayQuarantine")
-async def replay(body: Entries, actor: Operator, context: InContext, request: Request) -> Replayed:
+async def replay(body: Entries, actor: DistrictOperator, context: InContext, request: Request) -> Replayed:
     """Read and store held messages again, after a fix."""
     result = await replay_entries(context, request.app.state.store, body.ids, f"user:{actor.user_id}")
     refused = {id_: Refusal(reason=error.reason, detail=str(error)) for id_, error in result.refused.items()}
@@ -144,16 +145,14 @@ async def replay(body: Entries, actor: Operator, context: InContext, request: Re
 
 
 @router.post("/quarantine/discard", operation_id="discardQuarantine")
-async def discard(body: Discard, actor: Operator, context: InContext) -> Discarded:
+async def discard(body: Discard, actor: DistrictOperator, context: InContext) -> Discarded:
     """Settle held messages as not wanted."""
     async with context.work() as work:
         return Discarded(discarded=await quarantine.discard(work, body.ids, body.note, f"user:{actor.user_id}"))
 
 
 @router.get("/incidents/{incident_id}/homes", operation_id="outageHomes", response_model=list[OutageHome])
-async def outage_homes(
-    incident_id: Annotated[str, Path(max_length=64)], _: Operator, context: InContext
-) -> list[dict[str, Any]]:
+async def outage_homes(incident_id: TheirIncident, context: InContext) -> list[dict[str, Any]]:
     """Homes of the area outage behind an incident, those still away first; none for any other incident."""
     async with context.look() as look:
         return await homes_of(look, incident_id)
@@ -161,8 +160,8 @@ async def outage_homes(
 
 @router.get("/reports/unprotected", operation_id="unprotectedHomes", response_model=list[UnprotectedHome])
 async def unprotected_homes(
-    _: Operator, context: InContext, month: Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    actor: Operator, context: InContext, month: Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 ) -> list[dict[str, Any]]:
     """Homes with minutes without protection in a month, the longest first."""
     async with context.look() as look:
-        return await unprotected.report(look, month)
+        return await unprotected.report(look, month, actor.area)

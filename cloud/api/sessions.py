@@ -86,10 +86,24 @@ SignedIn = Annotated[dict[str, Any], Depends(_user)]
 def _operator(user: SignedIn) -> Actor:
     if user["role"] not in _OPERATORS:
         raise ApiError(403, "wrong_role", f"the role {user['role']} does not permit this")
-    return Actor(user["id"], user["name"])
+    return Actor(user["id"], user["name"], area_of_user(user))
 
 
 Operator = Annotated[Actor, Depends(_operator)]
+
+
+def area_of_user(user: dict[str, Any]) -> str | None:
+    """The only sub-district an operator may see; None: all."""
+    return None if user["role"] == "admin" else user["sub_district"]
+
+
+def _of_the_whole_district(actor: Operator) -> Actor:
+    if actor.area is not None:
+        raise ApiError(403, "wrong_role", "this is for operators of the whole district")
+    return actor
+
+
+DistrictOperator = Annotated[Actor, Depends(_of_the_whole_district)]
 
 
 def session_of(request: Request) -> str:
@@ -97,14 +111,14 @@ def session_of(request: Request) -> str:
     return _hash(request.cookies.get(COOKIE, ""))
 
 
-async def operators_among(work: Work, token_hashes: Collection[str]) -> set[str]:
-    """Those of the sessions that are open and an operator's."""
+async def operators_among(work: Work, token_hashes: Collection[str]) -> dict[str, str | None]:
+    """Those of the sessions that are open and an operator's, each with the area the operator may see."""
     rows = await work.all(
-        select(sessions.c.token_hash).where(
+        select(sessions.c.token_hash, users.c.role, users.c.sub_district).where(
             sessions.c.token_hash.in_(token_hashes), users.c.role.in_(_OPERATORS), *_open(work.now)
         )
     )
-    return {row["token_hash"] for row in rows}
+    return {row["token_hash"]: area_of_user(row) for row in rows}
 
 
 def _hash(token: str) -> str:

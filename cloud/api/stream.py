@@ -24,9 +24,9 @@ def _fanout(request: Request) -> Fanout:
 Feed = Annotated[Fanout, Depends(_fanout)]
 
 
-async def _listening(request: Request, _: Operator, fanout: Feed) -> AsyncIterator[Listener]:
+async def _listening(request: Request, actor: Operator, fanout: Feed) -> AsyncIterator[Listener]:
     """A dependency, so that it ends with the request for certain: nobody closes the generator of a broken stream."""
-    async with fanout.listening(session_of(request)) as listener:
+    async with fanout.listening(session_of(request), actor.area) as listener:
         yield listener
 
 
@@ -40,7 +40,8 @@ async def events(
 
     `incident` {position, kind, incident} for every event of the log, its id the position; `ping` {at} at once (with
     the position as its id, if the request names none) and every 5 s; `reset` {} when what was missed is too much: read
-    the list anew. The stream ends with the session.
+    the list anew. An operator of one sub-district hears of no other. The stream ends with the session, or when the
+    operator's sub-district changes.
     """
     if last_event_id is None:
         yield fanout.sign_of_life(listener.joined_at)

@@ -17,6 +17,7 @@ from cloud.context import Work
 from cloud.db.schema import contacts, homes, users
 from cloud.incidents import store
 from cloud.incidents.actions import resident_name
+from cloud.incidents.areas import area_of
 from cloud.incidents.events import record
 from cloud.incidents.states import State
 from cloud.incidents.timers import TimerKind, schedule
@@ -123,12 +124,15 @@ async def _tell_contacts(work: Work, incident: dict[str, Any], *, only_next: boo
 
 
 async def _tell_supervisors(work: Work, incident: dict[str, Any]) -> list[str]:
+    """Those of the incident's sub-district and of the whole district; where there are none, all: somebody must hear."""
     rows = await work.all(
         select(users)
         .where(users.c.role == "supervisor", users.c.phone != "", users.c.disabled_at.is_(None))
         .order_by(users.c.id)
     )
-    home = await work.one(select(homes.c.address).where(homes.c.id == incident["home_id"]))
+    home = await work.one(select(homes.c.address, homes.c.sub_district).where(homes.c.id == incident["home_id"]))
+    area = area_of(home["sub_district"] if home else "", incident["cause"])
+    rows = [row for row in rows if row["sub_district"] in (None, area)] or rows
     name = await resident_name(work, incident["home_id"])
     for row in rows:
         params = {

@@ -26,10 +26,11 @@ ACTIVE = ("offered", "accepted", "arrived")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The operator who acts."""
+    """The operator who acts; `area`: the only sub-district they may see, None for the whole district."""
 
     user_id: str
     name: str
+    area: str | None = None
 
     @property
     def tag(self) -> str:

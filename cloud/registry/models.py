@@ -84,7 +84,9 @@ class Responder(Row):
 
 
 class User(Row):
-    """An account; a password is set or changed, never read back."""
+    """An account; a password is set or changed, never read back. An operator or supervisor with a `sub_district` sees
+    only that one.
+    """
 
     id: Identifier
     login: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@-]{2,64}$")]
@@ -95,6 +97,13 @@ class User(Row):
     password: Annotated[str, Field(min_length=8, max_length=256)] | None = None
     contact_id: Identifier | None = None
     responder_id: Identifier | None = None
+    sub_district: SubDistrict | None = None
+
+    @model_validator(mode="after")
+    def _area(self) -> Self:
+        if self.sub_district is not None and self.role not in ("operator", "supervisor"):
+            raise ValueError(f"sub_district: only operators and supervisors have one, not the role {self.role}")
+        return self
 
 
 class Registry(Row):

@@ -18,6 +18,7 @@ from cloud.context import Context, Work
 from cloud.db.schema import gateways, homes, incidents, ledger, outage_homes, outages
 from cloud.db.upsert import upsert
 from cloud.incidents import technical
+from cloud.incidents.areas import outage_cause
 from cloud.incidents.events import record
 from cloud.incidents.states import State
 from cloud.supervision import unprotected
@@ -108,7 +109,7 @@ async def _is_many(work: Work, area: str, count: int) -> bool:
 
 async def _begin(work: Work, area: str, rows: list[dict[str, Any]]) -> None:
     await ensure_platform(work)
-    cause = f"area_outage:{area}"
+    cause = outage_cause(area)
     await technical.open_technical(work, PLATFORM, cause, "system", "medium")
     mine = incidents.c.home_id == PLATFORM, incidents.c.cause == cause, incidents.c.state != State.CLOSED
     incident = await work.one(select(incidents.c.id).where(*mine))
@@ -158,7 +159,7 @@ async def _end_outages(work: Work) -> None:
             continue
         await work.run(update(outages).where(outages.c.id == outage["id"]).values(ended_at=work.now))
         await work.run(update(gateways).where(gateways.c.reported == f"{_OUTAGE}{outage['id']}").values(reported=None))
-        await technical.clear_technical(work, PLATFORM, f"area_outage:{outage['area']}", "system")
+        await technical.clear_technical(work, PLATFORM, outage_cause(outage["area"]), "system")
 
 
 async def came_back(work: Work, row: dict[str, Any]) -> None:

@@ -40,8 +40,8 @@ async def add(work: Work, home: str, since: float | None) -> None:
         await work.connection.execute(_ADD, rows)
 
 
-async def report(work: Work, month: str) -> list[dict[str, Any]]:
-    """Homes with minutes in a month, those still away counted until now; the longest first.
+async def report(work: Work, month: str, area: str | None = None) -> list[dict[str, Any]]:
+    """Homes (of one area, if given) with minutes in a month, those still away counted until now; the longest first.
 
     Raises ValueError unless `month` is YYYY-MM.
     """
@@ -61,10 +61,11 @@ async def report(work: Work, month: str) -> list[dict[str, Any]]:
     places = {
         row["id"]: row
         for row in await work.all(select(homes.c.id, homes.c.sub_district, homes.c.address))
-        if row["id"] in minutes
+        if row["id"] in minutes and area in (None, row["sub_district"])
     }
     return [
         {"home_id": home, "month": month, "minutes": round(n, 1)}
         | {key: places[home][key] for key in ("sub_district", "address")}
         for home, n in sorted(minutes.items(), key=lambda entry: (-entry[1], entry[0]))
+        if home in places
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,8 @@ def _change(section: str, index: int, **values: Any) -> dict[str, Any]:
         (_change("contacts", 0, phone="call me"), r"contacts\[0\]\.phone"),
         (_change("users", 0, password="short"), r"users\[0\]\.password"),
         (_change("users", 0, contact_id="c-x"), r"users\[0\]\.contact_id: there is no contact"),
+        (_change("users", 0, sub_district="luohu"), r"users\[0\]\.sub_district"),
+        (_change("users", 0, role="admin", sub_district="lianhua"), r"users\[0\]: .*only operators and supervisors"),
         (_change("responders", 0, role="wizard"), r"responders\[0\]\.role"),
         (make_registry(1, PASSWORD) | {"planets": []}, "planets"),
         ([1, 2], "file"),
@@ -128,6 +133,34 @@ def test_commands_on_a_fresh_database(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ok   time series" in report
     assert "BAD  broker 127.0.0.1:9" in report
     assert "BAD  SMS webhook: notify.sms_url is not set" in report
+
+
+def test_accounts(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator of one sub-district, then of all; a mistake is named and changes nothing."""
+    config = tmp_path / "cloud.toml"
+    config.write_text(f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/a.db"\n')
+    assert cli.main(["migrate", "--config", str(config)]) == 0
+
+    def add(*more: str, role: str = "operator") -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
+        capsys.readouterr()
+        account = ["--id", "li", "--login", "li", "--name", "李娜", "--role", role, *more]
+        code = cli.main(["user", "add", "--config", str(config), *account])
+        out = capsys.readouterr()
+        return code, (out.out + out.err).strip()
+
+    def stored() -> list[tuple[str, str | None]]:
+        with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+            return database.execute("SELECT role, sub_district FROM users").fetchall()
+
+    assert add("--sub-district", "lianhua") == (0, "li: operator, lianhua")
+    assert stored() == [("operator", "lianhua")]
+    code, said = add("--sub-district", "lianhua", role="admin")
+    assert (code, "only operators and supervisors" in said) == (1, True)
+    assert add("--sub-district", "luohu")[0] == 1
+    assert stored() == [("operator", "lianhua")]
+    assert add() == (0, "li: operator, whole district")
+    assert stored() == [("operator", None)]
 
 
 def test_each_process_has_a_port_of_its_own_for_metrics() -> None:

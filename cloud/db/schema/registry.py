@@ -81,6 +81,7 @@ users = Table(
     Column("contact_id", Text, ForeignKey("contacts.id")),
     Column("responder_id", Text, ForeignKey("responders.id")),
     Column("disabled_at", Double),
+    Column("sub_district", Text),  # operator, supervisor: the only one they see; NULL: the whole district
 )
 sessions = Table(
     "sessions",

@@ -5,7 +5,7 @@ import { overview } from "../data/overview";
 import { type Page, page } from "../data/page";
 import { me, signOut } from "../data/session";
 import { lastHeard, streamState } from "../data/stream";
-import { age, type Key, t } from "../i18n";
+import { age, code, type Key, t } from "../i18n";
 import { audioState, endShift, startShift } from "../sound/shift";
 import { LanguageSwitch } from "./language-switch";
 
@@ -52,7 +52,10 @@ export function TopBar() {
           </button>
         )}
         <LanguageSwitch />
-        <span class="user">{me.value?.name}</span>
+        <span class="user">
+          {me.value?.name}
+          {me.value?.sub_district && ` · ${code("district", me.value.sub_district)}`}
+        </span>
         <button class="quiet" onClick={() => void signOut()}>
           {t("signout")}
         </button>
