@@ -68,8 +68,8 @@ def watch_alarms(
 
 
 def _rings(kind: AlarmKind, reason: str, priority: Priority) -> bool:
-    """Whether the family is told: of what somebody must act on now, and of a test that proves the chain. A notice of low
-    priority waits for the cloud, where no family is told of it either.
+    """Whether the family is told: of what somebody must act on now, and of a test that proves the chain. A notice of
+    low priority waits for the cloud, where no family is told of it either.
     """
     if kind is AlarmKind.TECHNICAL:
         return not is_fault(kind, reason)

@@ -211,7 +211,9 @@ def test_names_on_the_map_stand_beside_the_pins(
     expect(page.locator(".map .district-name")).to_have_count(10)
     page.screenshot(path=OUTPUT / f"map-{lang}-{width}.png")
     assert page.evaluate(_UNREADABLE) == []
-    above = page.evaluate("[...document.querySelectorAll('.leaflet-pane')].map((p) => [p.className, +getComputedStyle(p).zIndex])")
+    above = page.evaluate(
+        "[...document.querySelectorAll('.leaflet-pane')].map((p) => [p.className, +getComputedStyle(p).zIndex])"
+    )
     order = {re.sub(r".*leaflet-(\w+)-pane$", r"\1", name): z for name, z in above}
     assert order["names"] > order["marker"]
     context.close()

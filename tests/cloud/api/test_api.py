@@ -48,7 +48,8 @@ async def test_signing_in(app: FastAPI) -> None:
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
-        assert answer.json() == {"id": "u-demo", "name": "值班员 演示", "role": "operator", "lang": "zh"}
+        signed_in = {"id": "u-demo", "name": "值班员 演示", "role": "operator", "lang": "zh", "sub_district": None}
+        assert answer.json() == signed_in
         kept = dict(client.cookies)
         assert (await client.get("/api/v1/me")).status_code == 200
         assert (await client.post("/api/v1/sign-out")).status_code == 204
