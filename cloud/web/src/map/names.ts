@@ -17,7 +17,7 @@ export interface Name extends Point {
 
 const HEIGHT = 18;
 const STEP = 8;
-const FURTHEST = 64;
+const FURTHEST = 80;
 
 /** How a name may be moved, the shortest way first. */
 const MOVES: readonly Point[] = steps()
@@ -35,23 +35,29 @@ const COVER = 4;
 const LEAVE = 1;
 
 /** The middle of each name: off pins and other names if it can be, on its own ground, as near as possible to where it
- * belongs. */
+ * belongs. The second round knows where all the others are. */
 export function placed(names: readonly Name[], pins: readonly Pin[]): readonly Point[] {
-  const taken: Box[] = [];
-  for (const { x, y, width, owns } of names) {
-    let best: Box = { x, y, width };
-    let least = Infinity;
-    for (const move of MOVES) {
-      const way = Math.hypot(move.x, move.y) / FURTHEST;
-      if (way >= least) break;
-      const at = { x: x + move.x, y: y + move.y, width };
-      const covered = pins.filter((pin) => covers(at, pin)).length + taken.filter((other) => meets(at, other)).length;
-      const cost = way + COVER * covered + (owns(at) ? 0 : LEAVE);
-      if (cost < least) [best, least] = [at, cost];
-    }
-    taken.push(best);
+  const places: Box[] = [];
+  for (let round = 0; round < 2; round++) {
+    names.forEach((name, i) => {
+      places[i] = place(name, pins, places.filter((_, other) => other !== i));
+    });
   }
-  return taken;
+  return places;
+}
+
+function place({ x, y, width, owns }: Name, pins: readonly Pin[], others: readonly Box[]): Box {
+  let best: Box = { x, y, width };
+  let least = Infinity;
+  for (const move of MOVES) {
+    const way = Math.hypot(move.x, move.y) / FURTHEST;
+    if (way >= least) break;
+    const at = { x: x + move.x, y: y + move.y, width };
+    const covered = pins.filter((pin) => covers(at, pin)).length + others.filter((other) => meets(at, other)).length;
+    const cost = way + COVER * covered + (owns(at) ? 0 : LEAVE);
+    if (cost < least) [best, least] = [at, cost];
+  }
+  return best;
 }
 
 interface Box extends Point {
