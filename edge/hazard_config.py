@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from edge.detectors.facade import Listed
+from edge.detectors.home.carbon_monoxide import CarbonMonoxideDetector
 from edge.detectors.home.climate import COLD, HEAT, ClimateDetector, Level
 from edge.detectors.home.radar import RadarFallDetector
 from edge.detectors.home.stove import StoveDetector, StoveLimits
@@ -64,7 +65,10 @@ class StoveSection(Section):
 def hazard_detectors(devices: Sequence[Device], climate: ClimateSection, stove: StoveSection) -> list[Listed]:
     """What a home with these devices needs."""
     heat, cold = climate.levels()
-    listed = [Listed("radar", partial(RadarFallDetector, devices))]
+    listed = [
+        Listed("radar", partial(RadarFallDetector, devices)),
+        Listed("carbon_monoxide", partial(CarbonMonoxideDetector, devices)),
+    ]
     if any(d.role is DeviceRole.CLIMATE for d in devices):
         listed.append(Listed("climate", partial(ClimateDetector, devices, heat, cold, climate.ignore)))
     if any(d.role is DeviceRole.STOVE for d in devices):

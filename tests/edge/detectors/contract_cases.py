@@ -13,6 +13,7 @@ from edge.detectors.bed import BedDetector
 from edge.detectors.contact import ContactDetector
 from edge.detectors.fall import FallDetector
 from edge.detectors.habits import HabitsDetector
+from edge.detectors.home.carbon_monoxide import CarbonMonoxideDetector
 from edge.detectors.home.climate import ClimateDetector
 from edge.detectors.home.radar import RadarFallDetector
 from edge.detectors.home.stove import StoveDetector
@@ -139,6 +140,11 @@ def _climate() -> list[Moment]:
     return moments(_at(range(0, 28_800, 300), "air", "temperature", lambda t: 8.0 if 3600 < t < 14_400 else 21.0), 60)
 
 
+def _carbon_monoxide() -> list[Moment]:
+    """A heater that burns badly for half an hour, and air."""
+    return moments(_at(range(0, 4_000, 60), "air", "co_ppm", lambda t: 130.0 if 600 < t < 2_400 else 4.0), 10)
+
+
 def _stove() -> list[Moment]:
     """On while somebody leaves, and alone for an hour."""
     power = _at(range(0, 4_500, 60), "stove", "power", lambda t: 1_200.0)
@@ -220,6 +226,7 @@ CASES = (
         lambda: _way([(90.0 * (i % 2), 0.0) for i in range(14)]),
     ),
     Case("climate", lambda: ClimateDetector(DEVICES), _climate),
+    Case("carbon_monoxide", lambda: CarbonMonoxideDetector(DEVICES), _carbon_monoxide, light=True),
     Case("stove", lambda: StoveDetector(DEVICES), _stove, light=True),
     Case("radar", lambda: RadarFallDetector(DEVICES), _radar, light=True),
     Case("contact", ContactDetector, _contact, steady=False, light=True),

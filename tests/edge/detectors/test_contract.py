@@ -20,6 +20,8 @@ from edge.detectors.base import Detection, Detector, Stateful, TakesFrames, Take
 from edge.detectors.facade import Detectors, Listed
 from edge.detectors.home.climate import ClimateDetector
 from edge.detectors.home.stove import StoveDetector
+from edge.detectors.location.geofence import GeofenceDetector
+from edge.detectors.location.wandering import WanderingDetector
 from edge.detectors.trends import TrendDetector
 from edge.detectors.unusual import MOST_SERIES, UnusualDetector, Watched
 from edge.detectors.vitals import VitalsDetector
@@ -27,6 +29,7 @@ from edge.readings import Device, DeviceRole, Reading, SignalFrame
 from protocols.metrics import METRICS, Type, Value
 from protocols.wire import AlarmKind
 from tests.edge.detectors.contract_cases import CASES, DEVICES, ZONE, Case, Moment
+from tests.edge.detectors.location.test_walks import FENCES, HOURS
 from tests.edge.detectors.location.walks import NOON
 
 STEADY = [case for case in CASES if case.steady]
@@ -245,6 +248,21 @@ def test_a_wrong_unit_never_alarms(metric: str, value: float) -> None:
         for t in range(0, 86_400, 300)
     ]
     assert [d for one in detectors for d in play(one, stream)] == []
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon"), [(225_431_000.0, 1_140_579_000.0), (2.69e8, 1.36e9), (2_232.586, 11_403.474), (114.0579, 22.5431)]
+)
+def test_a_position_in_another_unit_never_alarms(lat: float, lon: float) -> None:
+    """Units of 1e-7 degrees, semicircles, degrees and minutes as NMEA writes them, and longitude first: for an hour."""
+    values = {"lat": lat, "lon": lon, "accuracy": 8.0}
+    stream: list[Moment] = [
+        (NOON + t, [Reading("phone", metric, NOON + t, value) for metric, value in values.items()])
+        for t in range(0, 3_600, 20)
+    ]
+    detectors = (GeofenceDetector("phone", FENCES, HOURS), WanderingDetector("phone", "always", HOURS, FENCES))
+    assert [d for one in detectors for d in play(one, stream)] == []
+    assert all(one.counts["implausible"] for one in detectors)
 
 
 @settings(max_examples=5)

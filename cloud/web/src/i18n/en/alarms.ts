@@ -48,6 +48,7 @@ export const alarms: Record<keyof typeof zh, string> = {
   "reason.smoke_detected": "smoke detected",
   "reason.gas_detected": "gas detected",
   "reason.carbon_monoxide_detected": "carbon monoxide detected",
+  "reason.carbon_monoxide_high": "too much carbon monoxide for too long",
   "reason.water_detected": "water detected",
   "reason.news2_single_sign_3": "NEWS2: a single 3",
   "reason.news2_5_or_more": "NEWS2: 5 or more",

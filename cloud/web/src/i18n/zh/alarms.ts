@@ -46,6 +46,7 @@ export const alarms = {
   "reason.smoke_detected": "检测到烟雾",
   "reason.gas_detected": "检测到燃气",
   "reason.carbon_monoxide_detected": "检测到一氧化碳",
+  "reason.carbon_monoxide_high": "一氧化碳浓度持续超标",
   "reason.water_detected": "检测到漏水",
   "reason.news2_single_sign_3": "NEWS2 单项 3 分",
   "reason.news2_5_or_more": "NEWS2 不低于 5 分",
