@@ -73,6 +73,26 @@ async def test_a_sensor_that_cries_often_is_reported_and_still_heard(tmp_path: P
         assert home.alarms(AlarmKind.SOS)[-1].state is AlarmState.RAISED
 
 
+@pytest.mark.parametrize(("wet_s", "reported"), [(20, True), (120, False)])
+async def test_a_sensor_that_chatters_is_reported_and_still_heard(tmp_path: Path, wet_s: int, reported: bool) -> None:
+    """Water for some seconds, dry, and water again: every time it is an alarm, and the fifth is, too. Water that stays
+    for minutes each time is no chatter.
+    """
+    devices = [{"id": "flood", "role": "flood", "room": "bathroom"}]
+    with wired_home(tmp_path, devices=devices) as home:
+        await home.passes(40)
+        for _ in range(4):
+            assert _crying(home) == []
+            await home.says("flood", "flood", True)
+            await home.passes(wet_s)
+            await home.says("flood", "flood", False)
+            await home.passes(40)
+        assert _crying(home) == [("flood", AlarmState.RAISED)] * reported
+        await home.says("flood", "flood", True)
+        floods = home.alarms(AlarmKind.FLOOD)
+        assert [event.state for event in floods] == [AlarmState.RAISED, AlarmState.CLEARED] * 4 + [AlarmState.RAISED]
+
+
 @pytest.mark.parametrize(
     ("awake", "risks", "priority"),
     [(True, [], "medium"), (False, [], "low"), (True, ["dementia"], "high"), (False, ["dementia"], "medium")],
