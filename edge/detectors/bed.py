@@ -17,6 +17,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from edge.detectors.base import Detection
+from edge.detectors.certainty import unlike
 from edge.readings import Reading
 from protocols.wire import AlarmKind, Evidence, Priority
 
@@ -88,14 +89,14 @@ class BedDetector:
         limit, known_exits = self._limit(self._part(self._minute(self._since)))
         quiet = now - self._since
         if begin + 30 <= minute <= end - 30 and self._slept >= _SLEPT_S and quiet >= limit:
-            sure = 1 - 1 / (known_exits + 1) if known_exits else FIXED_SURE
+            sure = unlike(known_exits) if known_exits else FIXED_SURE
             numbers = {"out_min": quiet / 60, "limit_min": limit / 60}
             found += self._tell("out_of_bed_long", Priority.MEDIUM, now, numbers, sure)
         late = self._spread([n[1] for n in self._nights])
         known = len(self._nights) >= NIGHTS_NEEDED and now - self._since < _FORGET_S
         if known and self._first is None and begin + max(_LATE_MIN, 3 * late) <= minute <= end:
             numbers = {"late_min": minute - begin}
-            found += self._tell("not_in_bed", Priority.LOW, now, numbers, 1 - 1 / (len(self._nights) + 1))
+            found += self._tell("not_in_bed", Priority.LOW, now, numbers, unlike(len(self._nights)))
         return found
 
     def _back(self, lasted: float, now: float) -> list[Detection]:
@@ -136,7 +137,7 @@ class BedDetector:
             limit = max(_LEAST_EXITS, statistics.median(usual) + 3 * max(1.0, self._spread(usual))) if usual else 0.0
             if len(usual) >= NIGHTS_NEEDED and exits > limit:
                 numbers = {"exits": float(exits), "usual": statistics.median(usual)}
-                found = self._tell("restless_night", Priority.LOW, now, numbers, 1 - 1 / (len(usual) + 1))
+                found = self._tell("restless_night", Priority.LOW, now, numbers, unlike(len(usual)))
             self._nights = [*self._nights, (self._night, first, last, exits)][-NIGHTS_KEPT:]
         self._begin_night(now)
         return found
