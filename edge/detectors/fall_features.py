@@ -33,7 +33,9 @@ NAMES: Final = (
     "posture", "posture_late", "turn", "turn_after", "turn_before", "path", "quickest",
     "impact_along_before", "impact_along_after",
     "peaks_before", "peaks_after", "crossings_before", "crossings_after", "share_before", "share_after",
+    "still_after",
 )  # fmt: skip
+"""A model may use only the first of them: new ones come last."""
 
 
 def bridged(rows: Signal) -> Signal:
@@ -67,6 +69,8 @@ _LATER, _LAST = slice(_AT + 50, _AT + 110), slice(_AT + 110, _AT + AFTER)
 _CLOSE: Final = slice(_AT - 12, _AT + 13)
 _HALF_SECOND: Final = slice(_AT - 25, _AT + 26)
 _SECOND_BEFORE: Final = slice(_AT - 50, _AT + 1)
+_FIFTH: Final = 10
+_STILL_G: Final = 0.05
 
 
 def features(rows: Signal, impact: int) -> NDArray[np.float64]:
@@ -76,7 +80,7 @@ def features(rows: Signal, impact: int) -> NDArray[np.float64]:
     acc = _padded(rows, impact)
     magnitude = np.sqrt(np.einsum("ij,ij->i", acc, acc))
     around = _Around(acc, magnitude, np.abs(magnitude - 1.0), _moving(magnitude, 5))
-    parts = (_blow, _way_down, _before, _afterwards, _posture, _rhythm)
+    parts = (_blow, _way_down, _before, _afterwards, _posture, _rhythm, _coming_to_rest)
     return np.array([figure for part in parts for figure in part(around)], dtype=np.float64)
 
 
@@ -168,6 +172,15 @@ def _rhythm(of: _Around) -> tuple[float, ...]:
         float(of.off[_EARLIER].mean()) / busy,
         float(of.off[_AT + 50 :].mean()) / busy,
     )
+
+
+def _coming_to_rest(of: _Around) -> tuple[float, ...]:
+    """How soon after the impact a fifth of a second is still for the first time, samples (all of them if never): a
+    device that lies alone is at once, an arm that fell comes to rest more slowly.
+    """
+    parts = np.lib.stride_tricks.sliding_window_view(of.acc[_AT + 5 :], _FIFTH, axis=0)
+    still = np.flatnonzero(parts.var(axis=2).sum(axis=1) < _STILL_G**2)
+    return (float(still[0]) if len(still) else float(AFTER),)
 
 
 def _padded(rows: Signal, impact: int) -> Signal:

@@ -1,4 +1,4 @@
-"""How likely an impact was a fall: boosted trees over fall_features, kept as plain arrays and walked with numpy.
+"""How likely an impact was a fall: trees over fall_features, kept as plain arrays and walked with numpy.
 
 A model file (NPZ, made by `anju-evaluate train-falls`) holds the nodes of all trees in one row of arrays: a node with
 `feature` f goes on to `left` where the figure is at most `limit`, else to `right`; a leaf points at itself. The score
@@ -29,7 +29,9 @@ MODELS: Final = "models"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FallModel:
-    """See the module's text. `thresholds` are scores by sensitivity, `platt` is (slope, intercept)."""
+    """See the module's text. `thresholds` are scores by sensitivity, `platt` is (slope, intercept); of NAMES the first
+    `figures` are used.
+    """
 
     feature: NDArray[np.int64]
     limit: NDArray[np.float32]
@@ -41,6 +43,7 @@ class FallModel:
     base: float
     thresholds: dict[Sensitivity, float]
     platt: tuple[float, float] = (1.0, 0.0)
+    figures: int = len(NAMES)
     about: dict[str, Any] = field(default_factory=dict)
 
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,7 +70,7 @@ class FallModel:
         """Write the file; the same model gives the same bytes."""
         about = self.about | {
             "format": FORMAT,
-            "features": list(NAMES),
+            "features": list(NAMES[: self.figures]),
             "base": self.base,
             "depth": self.depth,
             "thresholds": {str(k): v for k, v in self.thresholds.items()},
@@ -94,7 +97,8 @@ def load_model(path: Path) -> FallModel:
             nodes = {name: arrays[name] for name in ("feature", "limit", "left", "right", "value", "roots")}
     except (KeyError, UnicodeDecodeError, json.JSONDecodeError, EOFError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(f"{path}: no model of falls ({error})") from None
-    if about.get("format") != FORMAT or about.get("features") != list(NAMES):
+    names = about.get("features")
+    if about.get("format") != FORMAT or not names or names != list(NAMES[: len(names)]):
         raise ValueError(f"{path}: a model of other figures than this software measures; train it anew")
     return FallModel(
         feature=nodes["feature"].astype(np.int64),
@@ -107,6 +111,7 @@ def load_model(path: Path) -> FallModel:
         base=float(about["base"]),
         thresholds={Sensitivity(k): float(v) for k, v in about["thresholds"].items()},
         platt=(float(about["platt"][0]), float(about["platt"][1])),
+        figures=len(names),
         about=about,
     )
 

@@ -59,12 +59,12 @@ def run(options: argparse.Namespace) -> Report:
     writable(options.out)
     if len(options.npz) != len(options.index):
         raise FormatError("as many --index as --npz")
-    if options.leave_out < 1 or options.augmented < 0:
-        raise FormatError("--leave-out is 1 or more, --augmented 0 or more")
+    if options.leave_out < 1 or options.augmented < 0 or options.put_down < 0:
+        raise FormatError("--leave-out is 1 or more, --augmented and --put-down 0 or more")
     sets = [load(npz, index) for npz, index in zip(options.npz, options.index, strict=True)]
     trials = [t for n, own in enumerate(sets) for t in (renamed(own, f"{n}:") if len(sets) > 1 else own)]
     position = BodyPosition(options.position)
-    table, training = tables(trials, options.augmented, options.seed, support(options))
+    table, training = tables(trials, options)
     recipe = RECIPES[options.trees]
     without = leave_out(trials, table, training, options.leave_out, AIMS[position], options.seed, recipe)
     if options.folds is not None:
@@ -93,6 +93,7 @@ def run(options: argparse.Namespace) -> Report:
         "augmented": options.augmented,
         "support": options.support_npz is not None,
         "leave_out": options.leave_out,
+        **({"put_down": options.put_down} if options.put_down else {}),
         "recipe": recipe.described(),
         "steps": steps,
     }
@@ -105,6 +106,9 @@ def run(options: argparse.Namespace) -> Report:
 def add_support(parser: argparse.ArgumentParser) -> None:
     """Options that `falls --leave-out` shares."""
     parser.add_argument("--augmented", type=int, default=AUGMENTED, metavar="K", help="passes with imitated sensors")
+    parser.add_argument(
+        "--put-down", type=int, default=0, metavar="N", help="more simulated devices put down: one set to N trials"
+    )
     parser.add_argument("--trees", choices=sorted(RECIPES), default="boosted", help="kind of trees (default boosted)")
     parser.add_argument("--support-npz", type=Path, help="recordings of another position, to steady the trees")
     parser.add_argument("--support-index", type=Path)
@@ -112,7 +116,7 @@ def add_support(parser: argparse.ArgumentParser) -> None:
 
 def models_without(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
     """For each subject a model that has not seen it (`falls --leave-out`). Raises FormatError."""
-    table, training = tables(trials, options.augmented, options.seed, support(options))
+    table, training = tables(trials, options)
     aims = AIMS[BodyPosition(options.position)]
     return leave_out(trials, table, training, options.leave_out, aims, options.seed, RECIPES[options.trees]).models
 
@@ -124,19 +128,25 @@ def support(options: argparse.Namespace) -> list[Trial]:
     return [] if options.support_npz is None else load(options.support_npz, options.support_index)
 
 
-def tables(trials: Sequence[Trial], passes: int, seed: int, others: Sequence[Trial]) -> tuple[Table, Table]:
-    """The recordings as they are; and these with so many augmented passes and those that support them."""
+def tables(trials: Sequence[Trial], options: argparse.Namespace) -> tuple[Table, Table]:
+    """The recordings as they are; and these with the augmented passes and those that support them. Raises FormatError
+    for supporting files that cannot be used.
+    """
+    seed = options.seed
     table = plain(trials, seed)
-    more = [augmented(trials, seed + n + 1) for n in track(range(passes), "imitated sensors", transient=True)]
-    if others:
+    passes = track(range(options.augmented), "imitated sensors", transient=True)
+    more = [augmented(trials, seed + n + 1, options.put_down) for n in passes]
+    if others := support(options):
         more.append(supporting(others, seed))
     return table, joined([table, *more])
 
 
 def _with_about(model: FallModel, figures: dict[str, Any], sets: Sequence[Sequence[Trial]]) -> FallModel:
-    kept = ("position", "support", "seed", "augmented", "leave_out", "recipe", "steps")
+    kept = ("position", "support", "seed", "augmented", "leave_out", "put_down", "recipe", "steps")
     people = [len({t.subject for t in own}) for own in sets]
-    model.about.update({k: figures[k] for k in kept} | {"people_by_set": people, "falls": figures["falls"]})
+    model.about.update(
+        {k: figures[k] for k in kept if k in figures} | {"people_by_set": people, "falls": figures["falls"]}
+    )
     return model
 
 

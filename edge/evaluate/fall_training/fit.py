@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detectors.fall import REFRACTORY_S
+from edge.detectors.fall_features import NAMES
 from edge.detectors.fall_model import FallModel
 from edge.evaluate.fall_scoring import ONE_ALARM_S
 from edge.evaluate.fall_training.forest import extra_trees
@@ -31,16 +32,18 @@ class Recipe:
     l2: float = 3.0
     share_of_figures: float = 0.2
     kind: str = "boosted"
+    figures: int = 42
+    """How many of the figures are used, from the first."""
 
     def described(self) -> dict[str, Any]:
         """As it stands in model files and results."""
-        said = asdict(self)
-        return said if self.kind != "boosted" else {k: v for k, v in said.items() if k != "kind"}
+        usual = Recipe()
+        return {k: v for k, v in asdict(self).items() if k not in ("kind", "figures") or v != getattr(usual, k)}
 
 
 RECIPES: dict[str, Recipe] = {
     "boosted": Recipe(),
-    "extra": Recipe(trees=150, leaves=300, least_rows=3, share_of_figures=0.3, kind="extra"),
+    "extra": Recipe(trees=150, leaves=300, least_rows=3, share_of_figures=0.3, kind="extra", figures=len(NAMES)),
 }
 
 
@@ -67,7 +70,7 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     truth = table.truth == FALL
     if truth.all() or not truth.any():
         raise FormatError("training wants falls and other impacts; these recordings have only one of them")
-    figures = table.figures.astype(np.float32)
+    figures = table.figures[:, : recipe.figures].astype(np.float32)
     if recipe.kind == "extra":
         return _model(
             extra_trees(
@@ -81,6 +84,7 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
                 seed=seed,
             ),
             0.0,
+            recipe.figures,
         )
     trees = HistGradientBoostingClassifier(
         max_iter=recipe.trees,
@@ -95,10 +99,10 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     with threadpool_limits(1):  # threads that wait for each other on a busy machine take ten times as long
         fitted = trees.fit(figures, truth, sample_weight=table.weight)
     nodes = [predictors[0].nodes for predictors in fitted._predictors]
-    return _model(nodes, float(fitted._baseline_prediction.ravel()[0]))
+    return _model(nodes, float(fitted._baseline_prediction.ravel()[0]), recipe.figures)
 
 
-def _model(trees: Sequence[Any], base: float) -> FallModel:
+def _model(trees: Sequence[Any], base: float, figures: int) -> FallModel:
     """The nodes of all trees in one row."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("feature", "limit", "left", "right", "value")}
     roots: list[int] = []
@@ -125,6 +129,7 @@ def _model(trees: Sequence[Any], base: float) -> FallModel:
         depth=depth,
         base=base,
         thresholds=dict.fromkeys(Sensitivity, 0.0),
+        figures=figures,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from edge.evaluate.fall_training import simulated
 from edge.evaluate.fall_training.fit import Recipe, budgeted, unseen
 from edge.evaluate.fall_training.table import FALL, LEFT_OUT, Table, found
 from edge.evaluate.recordings import Trial
@@ -28,7 +29,7 @@ def compared(
     hours = sum(t.duration_s for t in trials if not t.is_fall) / 3600
     falls = sum(t.is_fall for t in trials)
     large = Recipe(trees=160, leaves=12, rate=0.06, share_of_figures=0.3)
-    own = training.rows(training.weight == 1.0)
+    own = training.rows((training.weight == 1.0) & (training.subject != simulated.SUBJECT))
     scores = {
         "boosted trees": unseen(training, table, Recipe(), left_out, seed),
         "boosted trees, no simulated or supporting recordings": unseen(own, table, Recipe(), left_out, seed),

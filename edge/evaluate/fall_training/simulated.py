@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.evaluate.fall_training import device_alone
 from edge.evaluate.recordings import Trial
 
 SUBJECT = "simulated"
@@ -29,11 +30,25 @@ def trials(n: int, rng: np.random.Generator) -> list[Trial]:
     return made
 
 
-def _trial(name: str, acc: Signal, impact_s: float | None) -> Trial:
+def put_down(n: int, rng: np.random.Generator) -> list[Trial]:
+    """More of the devices that lie alone, so that no model takes a watch that is put down for somebody who fell: `n`
+    drops and twice as many takings-off; and, so that it does not mistrust whoever lies still, `n` faints.
+    """
+    made = []
+    for number in range(n):
+        acc, impact = _faint(rng)
+        made.append(_trial(f"faint-more-{number}", acc, impact))
+        made.append(_trial(f"drop-more-{number}", _drop(rng), None))
+        alone = {which: device_alone.event(rng) for which in "ab"}
+        made += [_trial(f"put_down-{number}{which}", a, None, device_alone.RATE_HZ) for which, a in alone.items()]
+    return made
+
+
+def _trial(name: str, acc: Signal, impact_s: float | None, rate_hz: float = RATE_HZ) -> Trial:
     activity = name.split("-", 1)[0]
     samples = np.clip(acc, -_SCALE_G, _SCALE_G).astype(np.float32)
     fell = impact_s is not None
-    return Trial(name, SUBJECT, None, activity, fell, RATE_HZ, _SCALE_G, samples, impact_s=impact_s)
+    return Trial(name, SUBJECT, None, activity, fell, rate_hz, _SCALE_G, samples, impact_s=impact_s)
 
 
 def _faint(rng: np.random.Generator) -> tuple[Signal, float]:

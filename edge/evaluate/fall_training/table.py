@@ -67,12 +67,14 @@ def plain(trials: Sequence[Trial], seed: int) -> Table:
     return _table(streams(trials, joined=True, seed=seed), 0.0, seed)
 
 
-def augmented(trials: Sequence[Trial], seed: int) -> Table:
+def augmented(trials: Sequence[Trial], seed: int, put_down: int = 0) -> Table:
     """The recordings as other sensors, worn otherwise, would have made them: every trial drawn anew; and, for
-    subject `simulated.SUBJECT`, what nobody stages.
+    subject `simulated.SUBJECT`, what nobody stages, with devices put down more often for every `put_down` trials.
     """
     rng = np.random.default_rng([seed, 0xFA11])
     more = simulated.trials(max(1, len(trials) // SIMULATED_SHARE), rng)
+    if put_down:
+        more += simulated.put_down(max(1, len(trials) // put_down), rng)
     worse = [drawn(rng).apply(trial) for trial in (*trials, *more)]
     return _table(streams(worse, joined=True, seed=seed), 0.02, seed)
 

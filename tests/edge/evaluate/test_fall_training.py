@@ -209,3 +209,33 @@ def test_extra_trees_are_kept_as_they_were_fitted() -> None:
     assert model.scores(table.figures) == pytest.approx(forest.predict_proba(figures)[:, 1], abs=1e-5)
     assert "kind" in recipe.described()
     assert "kind" not in RECIPES["boosted"].described()
+
+
+@pytest.mark.parametrize("used", [3, len(NAMES)])
+def test_a_model_of_the_first_figures_only(tmp_path: Path, used: int) -> None:
+    """What the others are makes no difference to it, also once it was saved; its file names those it uses."""
+    rng = np.random.default_rng(4)
+    figures = rng.normal(size=(400, len(NAMES)))
+    truth = (figures[:, 0] + figures[:, -1] > 0).astype(np.int64)
+    table = Table(
+        figures, np.full(400, "a"), truth, np.arange(400.0), np.zeros(400, int), np.full(400, -1), np.ones(400)
+    )
+    fit(table, replace(RECIPES["boosted"], trees=20, figures=used), 0).save(tmp_path / "m.npz")
+    model = load_model(tmp_path / "m.npz")
+    other = figures.copy()
+    other[:, -1] = 9.0
+    assert (model.scores(other) == model.scores(figures)).all() == (used == 3)
+    assert model.figures == used
+    assert model.scores(figures)[truth == 1].mean() > model.scores(figures)[truth == 0].mean()
+
+
+def test_more_devices_put_down(people: list[str], tmp_path: Path) -> None:
+    """`--put-down` gives more rows to train on, and the model says so."""
+    rows = {}
+    for put_down in ("0", "4"):
+        out, figures = tmp_path / f"{put_down}.npz", tmp_path / f"{put_down}.json"
+        command = ["train-falls", *people, "--leave-out", "1", "--augmented", "1", "--put-down", put_down]
+        assert main([*command, "--out", str(out), "--json", str(figures)]) == 0
+        rows[put_down] = json.loads(figures.read_text())["training_rows"]
+        assert load_model(out).about.get("put_down") == (4 if put_down == "4" else None)
+    assert rows["4"] > rows["0"] + _PEOPLE * 8 / 4
