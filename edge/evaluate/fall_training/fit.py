@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from edge.readings import Sensitivity
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the trees are grown with: small ones, many, each split choosing among few figures. `kind` is "boosted", or
-    "extra" (then `rate` and `l2` say nothing).
+    """What the trees are grown with: small ones, many, each split choosing among few figures. `kind` is "boosted",
+    "extra" (then `rate` and `l2` say nothing) or "both": boosted as this says, and RECIPES["extra"] beside them.
     """
 
     trees: int = 300
@@ -38,13 +39,18 @@ class Recipe:
     def described(self) -> dict[str, Any]:
         """As it stands in model files and results."""
         usual = Recipe()
-        return {k: v for k, v in asdict(self).items() if k not in ("kind", "figures") or v != getattr(usual, k)}
+        said = {k: v for k, v in asdict(self).items() if k not in ("kind", "figures") or v != getattr(usual, k)}
+        return said | ({"extra": RECIPES["extra"].described()} if self.kind == "both" else {})
 
 
 RECIPES: dict[str, Recipe] = {
     "boosted": Recipe(),
     "extra": Recipe(trees=150, leaves=300, least_rows=3, share_of_figures=0.3, kind="extra", figures=len(NAMES)),
+    "both": Recipe(kind="both", figures=len(NAMES)),
 }
+BESIDE = 8.0
+"""With "both", the share of falls that extra trees give (0 to 1) counts as so many logits of the boosted ones, whose
+scores spread about as far. Own choice, nothing else was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +67,29 @@ class Aim:
 
 def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
     """Trees of the rows; thresholds are still 0. Raises FormatError without scikit-learn or without falls."""
-    try:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        raise FormatError("training wants the extra [train] (scikit-learn)") from None
+    if find_spec("sklearn") is None:
+        raise FormatError("training wants the extra [train] (scikit-learn)")
     table = table.rows(table.truth != LEFT_OUT)
     truth = table.truth == FALL
     if truth.all() or not truth.any():
         raise FormatError("training wants falls and other impacts; these recordings have only one of them")
     figures = table.figures[:, : recipe.figures].astype(np.float32)
-    if recipe.kind == "extra":
-        return _model(
-            extra_trees(
-                figures,
-                truth,
-                table.weight,
-                trees=recipe.trees,
-                leaves=recipe.leaves,
-                least_rows=recipe.least_rows,
-                share_of_figures=recipe.share_of_figures,
-                seed=seed,
-            ),
-            0.0,
-            recipe.figures,
-        )
+    trees: list[Any] = []
+    base = 0.0
+    if recipe.kind != "extra":
+        trees, base = _boosted(figures, truth, table.weight, recipe, seed)
+    if recipe.kind != "boosted":
+        trees += _extra(figures, truth, table.weight, recipe, seed)
+    return _model(trees, base, recipe.figures)
+
+
+def _boosted(
+    figures: NDArray[np.float32], truth: NDArray[np.bool_], weight: NDArray[np.float64], recipe: Recipe, seed: int
+) -> tuple[list[Any], float]:
+    """The nodes of each tree, and what is added to their sum: a logit."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
     trees = HistGradientBoostingClassifier(
         max_iter=recipe.trees,
         learning_rate=recipe.rate,
@@ -97,9 +101,29 @@ def fit(table: Table, recipe: Recipe, seed: int) -> FallModel:
         random_state=seed,
     )
     with threadpool_limits(1):  # threads that wait for each other on a busy machine take ten times as long
-        fitted = trees.fit(figures, truth, sample_weight=table.weight)
-    nodes = [predictors[0].nodes for predictors in fitted._predictors]
-    return _model(nodes, float(fitted._baseline_prediction.ravel()[0]), recipe.figures)
+        fitted = trees.fit(figures, truth, sample_weight=weight)
+    return [predictors[0].nodes for predictors in fitted._predictors], float(fitted._baseline_prediction.ravel()[0])
+
+
+def _extra(
+    figures: NDArray[np.float32], truth: NDArray[np.bool_], weight: NDArray[np.float64], recipe: Recipe, seed: int
+) -> list[Any]:
+    """The nodes of each extra tree; beside boosted ones they count for more."""
+    own = recipe if recipe.kind == "extra" else RECIPES["extra"]
+    trees = extra_trees(
+        figures,
+        truth,
+        weight,
+        trees=own.trees,
+        leaves=own.leaves,
+        least_rows=own.least_rows,
+        share_of_figures=own.share_of_figures,
+        seed=seed,
+    )
+    if recipe.kind == "both":
+        for nodes in trees:
+            nodes["value"] *= BESIDE
+    return trees
 
 
 def _model(trees: Sequence[Any], base: float, figures: int) -> FallModel:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.evaluate.fall_training import simulated
-from edge.evaluate.fall_training.fit import Recipe, budgeted, unseen
+from edge.evaluate.fall_training.fit import RECIPES, Recipe, budgeted, unseen
 from edge.evaluate.fall_training.table import FALL, LEFT_OUT, Table, found
 from edge.evaluate.recordings import Trial
 
@@ -35,6 +35,7 @@ def compared(
         "boosted trees, no simulated or supporting recordings": unseen(own, table, Recipe(), left_out, seed),
         "boosted trees, not augmented either": unseen(table, table, Recipe(), left_out, seed),
         "fewer, larger boosted trees": unseen(training, table, large, left_out, seed),
+        "boosted and extra trees": unseen(training, table, RECIPES["both"], left_out, seed),
     }
     for name, make in track(_makers(seed).items(), "other approaches", transient=True):
         scores[name] = _unseen(make, training, table, left_out)

@@ -16,7 +16,7 @@ from edge.detectors.fall_features import NAMES
 from edge.detectors.fall_model import load_model, models_for
 from edge.evaluate.cli import main
 from edge.evaluate.fall_play import play
-from edge.evaluate.fall_training.fit import RECIPES, fit, reaching
+from edge.evaluate.fall_training.fit import BESIDE, RECIPES, fit, reaching
 from edge.evaluate.fall_training.table import Table, found
 from edge.evaluate.joining import START, streams
 from edge.evaluate.recordings import load
@@ -209,6 +209,22 @@ def test_extra_trees_are_kept_as_they_were_fitted() -> None:
     assert model.scores(table.figures) == pytest.approx(forest.predict_proba(figures)[:, 1], abs=1e-5)
     assert "kind" in recipe.described()
     assert "kind" not in RECIPES["boosted"].described()
+
+
+def test_both_kinds_of_trees_say_their_part() -> None:
+    """The score is that of the boosted trees and, on their scale, that of the extra trees; the recipe names both."""
+    rng = np.random.default_rng(5)
+    figures = rng.normal(size=(400, len(NAMES)))
+    truth = (figures[:, 0] + rng.normal(0, 0.5, 400) > 0).astype(np.int64)
+    table = Table(
+        figures, np.full(400, "a"), truth, np.arange(400.0), np.zeros(400, int), np.full(400, -1), np.ones(400)
+    )
+    boosted, extra, both = (
+        fit(table, recipe, 7).scores(figures)
+        for recipe in (replace(RECIPES["boosted"], figures=len(NAMES)), RECIPES["extra"], RECIPES["both"])
+    )
+    assert both == pytest.approx(boosted + BESIDE * extra, abs=1e-4)
+    assert RECIPES["both"].described()["extra"] == RECIPES["extra"].described()
 
 
 @pytest.mark.parametrize("used", [3, len(NAMES)])
