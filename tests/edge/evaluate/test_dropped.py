@@ -16,9 +16,9 @@ _HELD = 6000
 """Samples before it is let go."""
 
 
-@pytest.mark.parametrize(("position", "most"), [("waist", 0.03), ("wrist", 0.08)])
+@pytest.mark.parametrize(("position", "most"), [("waist", 0.03), ("wrist", 0.01)])
 def test_a_dropped_device(tmp_path: Path, position: str, most: float) -> None:
-    """It is hardly ever taken for a fall of its wearer (docs/results/falls_dropped_*.json: 0.8 % and 3.8 %)."""
+    """It is hardly ever taken for a fall of its wearer (docs/results/falls_dropped_*.json: 0.8 % and none)."""
     out = tmp_path / "out.json"
     assert main(["dropped", "--position", position, "--n", "25", "--json", str(out)]) == 0
     kinds = json.loads(out.read_text())["kinds"]
