@@ -21,6 +21,7 @@ from edge.detectors.base import Detection
 from edge.detectors.fall_features import NAMES, RATE_HZ, features
 from edge.detectors.fall_impacts import AXES, Impact, ImpactFinder
 from edge.detectors.fall_model import FallModel, models_for
+from edge.detectors.fall_power_cut import rest_unseen
 from edge.readings import BodyPosition, Sensitivity, SignalFrame
 from protocols.wire import AlarmKind, Evidence, Excerpt, Priority
 
@@ -125,9 +126,10 @@ class FallDetector:
         return [found for impact in impacts if (found := self._judge(impact)) is not None]
 
     def _judge(self, impact: Impact) -> Detection | None:
-        figures = features(impact.rows, impact.row)
-        sure = self._confidence(figures, self._sensitivity if impact.away_s is None else AFTER_CUT)
-        if sure is None:
+        figures, step = features(impact.rows, impact.row), self._sensitivity
+        if impact.away_s is not None:
+            figures, step = rest_unseen(figures), AFTER_CUT
+        if (sure := self._confidence(figures, step)) is None:
             return None
         if impact.index < self._quiet_until:
             self.counts["quiet"] += 1

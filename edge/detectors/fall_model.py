@@ -1,9 +1,10 @@
 """How likely an impact was a fall: trees over fall_features, kept as plain arrays and walked with numpy.
 
 A model file (NPZ, made by `anju-evaluate train-falls`) holds the nodes of all trees in one row of arrays: a node with
-`feature` f goes on to `left` where the figure is at most `limit`, else to `right`; a leaf points at itself. The score
-is the sum of `value` over the leaves reached, plus `base`; `confidence` of it is calibrated (Platt 1999) on people the
-trees had not seen. `about` is JSON: names of the figures, thresholds of the three steps, data, command and seed.
+`feature` f goes on to `left` where the figure is at most `limit`, else to the node after `left`. A leaf has the feature
+LEAF, points at itself, and its `limit` is its value. The score is the sum of the values of the leaves reached, plus
+`base`; `confidence` of it is calibrated (Platt 1999) on people the trees had not
+seen. `about` is JSON: names of the figures, thresholds of the three steps, data, command and seed.
 """
 
 from __future__ import annotations
@@ -23,22 +24,21 @@ from numpy.typing import NDArray
 from edge.detectors.fall_features import NAMES
 from edge.readings import BodyPosition, Sensitivity
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+LEAF: Final = 255
 MODELS: Final = "models"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FallModel:
-    """See the module's text. `thresholds` are scores by sensitivity, `platt` is (slope, intercept); of NAMES the first
-    `figures` are used.
+    """See the module's text; a model may have 90,000 nodes, so they are kept narrow. `thresholds` are scores by
+    sensitivity, `platt` is (slope, intercept); of NAMES the first `figures` are used.
     """
 
-    feature: NDArray[np.int64]
+    feature: NDArray[np.uint8]
     limit: NDArray[np.float32]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    value: NDArray[np.float32]
-    roots: NDArray[np.int64]
+    left: NDArray[np.uint32]
+    roots: NDArray[np.uint32]
     depth: int
     base: float
     thresholds: dict[Sensitivity, float]
@@ -48,13 +48,15 @@ class FallModel:
 
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of feature rows, shape (n, len(NAMES)); no rows give no scores."""
-        single = np.asarray(rows, dtype=np.float32).reshape(-1, len(NAMES))
-        nodes = np.broadcast_to(self.roots, (len(single), len(self.roots)))
-        which = np.arange(len(single))[:, None]
+        rows = rows.reshape(-1, len(NAMES))
+        single = np.full((len(rows), LEAF + 1), -np.inf, dtype=np.float32)
+        single[:, : len(NAMES)] = rows
+        nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        which = np.arange(len(rows))[:, None]
         for _ in range(self.depth):
-            below = single[which, self.feature[nodes]] <= self.limit[nodes]
-            nodes = np.where(below, self.left[nodes], self.right[nodes])
-        result: NDArray[np.float64] = self.value[nodes].sum(axis=1, dtype=np.float64) + self.base
+            above = single[which, self.feature[nodes]] > self.limit[nodes]
+            nodes = self.left[nodes] + above
+        result: NDArray[np.float64] = self.limit[nodes].sum(axis=1, dtype=np.float64) + self.base
         return result
 
     def score(self, figures: NDArray[np.float64]) -> float:
@@ -79,12 +81,10 @@ class FallModel:
         with path.open("wb") as file:
             np.savez_compressed(
                 file,
-                feature=self.feature.astype(np.uint8),
+                feature=self.feature,
                 limit=self.limit,
-                left=self.left.astype(np.uint16 if len(self.left) < 65_536 else np.uint32),
-                right=self.right.astype(np.uint16 if len(self.right) < 65_536 else np.uint32),
-                value=self.value,
-                roots=self.roots.astype(np.uint32),
+                left=self.left,
+                roots=self.roots,
                 about=np.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=np.uint8),
             )
 
@@ -94,19 +94,14 @@ def load_model(path: Path) -> FallModel:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            nodes = {name: arrays[name] for name in ("feature", "limit", "left", "right", "value", "roots")}
+            nodes = {name: arrays[name] for name in ("feature", "limit", "left", "roots")}
     except (KeyError, UnicodeDecodeError, json.JSONDecodeError, EOFError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(f"{path}: no model of falls ({error})") from None
     names = about.get("features")
     if about.get("format") != FORMAT or not names or names != list(NAMES[: len(names)]):
         raise ValueError(f"{path}: a model of other figures than this software measures; train it anew")
     return FallModel(
-        feature=nodes["feature"].astype(np.int64),
-        limit=nodes["limit"].astype(np.float32),
-        left=nodes["left"].astype(np.int64),
-        right=nodes["right"].astype(np.int64),
-        value=nodes["value"].astype(np.float32),
-        roots=nodes["roots"].astype(np.int64),
+        **nodes,
         depth=int(about["depth"]),
         base=float(about["base"]),
         thresholds={Sensitivity(k): float(v) for k, v in about["thresholds"].items()},

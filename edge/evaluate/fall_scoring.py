@@ -27,6 +27,17 @@ class Outcome:
     missed: tuple[Placed, ...]
     false: tuple[Placed, ...]
     activity_s: float
+    activities: int
+
+    @property
+    def judged_right(self) -> int:
+        """Trials: falls found, and activities without a false alarm."""
+        return len(self.hits) + self.activities - len({id(p) for p in self.false if not p.trial.is_fall})
+
+    @property
+    def trials(self) -> int:
+        """Falls with a known impact, and activities."""
+        return len(self.hits) + len(self.missed) + self.activities
 
 
 def score(stream: Stream, alarms: Sequence[float]) -> Outcome:
@@ -52,6 +63,7 @@ def score(stream: Stream, alarms: Sequence[float]) -> Outcome:
         tuple(missed),
         tuple(owner(stream, a) for a in _thinned(left)),
         sum(p.trial.recorded_s for p in stream.placed if not p.trial.is_fall),
+        sum(not p.trial.is_fall for p in stream.placed),
     )
 
 

@@ -159,13 +159,14 @@ def report(outcomes: Sequence[Outcome]) -> Report:
     missed = [placed for o in outcomes for placed in o.missed]
     false = [placed for o in outcomes for placed in o.false]
     delays = np.array([delay for _, delay in hits])
-    falls = len(hits) + len(missed)
+    falls, trials = len(hits) + len(missed), sum(o.trials for o in outcomes)
     low, high = wilson(len(hits), falls)
     figures: dict[str, Any] = {
         "sensitivity": len(hits) / falls if falls else None,
         "sensitivity_interval": [low, high],
         "false_alarms_per_hour": _per_hour(outcomes),
         "false_alarms_per_hour_elders": _per_hour([o for o in outcomes if o.elder]),
+        "accuracy": sum(o.judged_right for o in outcomes) / trials if trials else None,
         "latency_median_s": float(np.median(delays)) if len(delays) else None,
         "latency_p95_s": float(np.percentile(delays, 95)) if len(delays) else None,
         "subjects": len(outcomes),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.detectors.fall import REFRACTORY_S
 from edge.detectors.fall_features import NAMES
-from edge.detectors.fall_model import FallModel
+from edge.detectors.fall_model import LEAF, FallModel
 from edge.evaluate.fall_scoring import ONE_ALARM_S
 from edge.evaluate.fall_training.forest import extra_trees
 from edge.evaluate.fall_training.table import FALL, LEFT_OUT, NO_FALL, Table
@@ -127,34 +127,41 @@ def _extra(
 
 
 def _model(trees: Sequence[Any], base: float, figures: int) -> FallModel:
-    """The nodes of all trees in one row."""
-    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in ("feature", "limit", "left", "right", "value")}
-    roots: list[int] = []
-    depth = first = 0
-    for nodes in trees:
-        leaf = nodes["is_leaf"].astype(bool)
-        own = np.arange(len(nodes)) + first
-        parts["feature"].append(np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64))
-        parts["limit"].append(np.where(leaf, 0.0, _not_above(nodes["num_threshold"])).astype(np.float32))
-        parts["left"].append(np.where(leaf, own, nodes["left"].astype(np.int64) + first))
-        parts["right"].append(np.where(leaf, own, nodes["right"].astype(np.int64) + first))
-        parts["value"].append(np.where(leaf, nodes["value"], 0.0).astype(np.float32))
-        roots.append(first)
-        depth = max(depth, int(nodes["depth"].max()))
-        first += len(nodes)
-    arrays = {name: np.concatenate(part) for name, part in parts.items()}
+    """The nodes of all trees in one row, each tree breadth first: so the two ways on from a node are neighbours."""
+    features: list[NDArray[np.uint8]] = []
+    limits: list[NDArray[np.float32]] = []
+    lefts: list[NDArray[np.int64]] = []
+    roots = np.cumsum([0] + [len(nodes) for nodes in trees])
+    for first, nodes in zip(roots[:-1], trees, strict=True):
+        order, left = _breadth_first(nodes)
+        ordered = nodes[order]
+        leaf = ordered["is_leaf"].astype(bool)
+        features.append(np.where(leaf, LEAF, ordered["feature_idx"]).astype(np.uint8))
+        limits.append(np.where(leaf, ordered["value"].astype(np.float32), _not_above(ordered["num_threshold"])))
+        lefts.append(left + first)
     return FallModel(
-        feature=arrays["feature"],
-        limit=arrays["limit"],
-        left=arrays["left"],
-        right=arrays["right"],
-        value=arrays["value"],
-        roots=np.array(roots),
-        depth=depth,
+        feature=np.concatenate(features),
+        limit=np.concatenate(limits),
+        left=np.concatenate(lefts).astype(np.uint32),
+        roots=roots[:-1].astype(np.uint32),
+        depth=max(int(nodes["depth"].max()) for nodes in trees),
         base=base,
         thresholds=dict.fromkeys(Sensitivity, 0.0),
         figures=figures,
     )
+
+
+def _breadth_first(nodes: NDArray[Any]) -> tuple[list[int], NDArray[np.int64]]:
+    """The nodes in that order, and for each where its left child stands in it (a leaf: itself)."""
+    order, left = [0], []
+    for place in range(len(nodes)):
+        node = nodes[order[place]]
+        if node["is_leaf"]:
+            left.append(place)
+        else:
+            left.append(len(order))
+            order += [int(node["left"]), int(node["right"])]
+    return order, np.array(left)
 
 
 def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -220,7 +227,7 @@ def calibrated(
     """
     thresholds = {step: round(_threshold(table, scores, hours, aim), 4) for step, aim in aims.items()}
     used = table.truth != LEFT_OUT
-    return replace(model, thresholds=thresholds, platt=_platt(scores[used], table.truth[used] == FALL))
+    return replace(model, thresholds=thresholds, platt=platt(scores[used], table.truth[used] == FALL))
 
 
 def _threshold(table: Table, scores: NDArray[np.float64], hours: float, aim: Aim) -> float:
@@ -239,17 +246,17 @@ def reaching(table: Table, scores: NDArray[np.float64], share: float) -> float:
     return ranked[max(0, int(np.ceil(share * len(ranked))) - 1)] - 1e-4
 
 
-def _platt(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and intercept of the logistic of the scores (Platt 1999, with his smoothed targets), by Newton's method."""
+def platt(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the logistic of the scores, with smoothed targets (Platt 1999): every row counts as both,
+    by its target.
+    """
+    from sklearn.linear_model import LogisticRegression
+
     yes, no = int(truth.sum()), int((~truth).sum())
     target = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))
-    design = np.column_stack((scores, np.ones_like(scores)))
-    weights = np.array([1.0, 0.0])
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -60.0, 60.0)))
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
-        step = np.linalg.solve(curvature, design.T @ (target - p))
-        weights += step
-        if float(np.abs(step).max()) < 1e-9:
-            break
-    return round(float(weights[0]), 4), round(float(weights[1]), 4)
+    centre, spread = float(scores.mean()), float(scores.std()) or 1.0
+    twice, is_fall = np.tile((scores - centre) / spread, 2)[:, None], np.repeat([True, False], len(scores))
+    logistic = LogisticRegression(C=1e6, tol=1e-9, max_iter=1000)
+    logistic.fit(twice, is_fall, np.concatenate((target, 1 - target)))
+    slope = float(logistic.coef_[0, 0]) / spread
+    return round(slope, 4), round(float(logistic.intercept_[0]) - slope * centre, 4)

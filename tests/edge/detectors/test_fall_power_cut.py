@@ -11,8 +11,10 @@ import pytest
 
 from edge.detectors.base import Detection
 from edge.detectors.fall import FallDetector
-from edge.detectors.fall_power_cut import MOST_AWAY_S
-from edge.readings import BodyPosition, SignalFrame
+from edge.detectors.fall_features import NAMES
+from edge.detectors.fall_model import LEAF, FallModel
+from edge.detectors.fall_power_cut import MOST_AWAY_S, SOONEST_REST
+from edge.readings import BodyPosition, Sensitivity, SignalFrame
 from tests.edge.detectors import fall_physics as physics
 
 _SIGNAL, _IMPACT = physics.fall(after_s=12)
@@ -84,6 +86,27 @@ def test_who_still_lies_after_the_restart_has_fallen(away_s: float) -> None:
     assert found.reason == "impact_before_power_cut"
     assert found.evidence[0].numbers.get("away_s") == (pytest.approx(away_s, 0.1) if away_s > 0 else None)
     assert 0.2 < found.confidence <= 0.5 < sure.confidence
+
+
+def test_stillness_of_the_join_is_no_watch_put_down() -> None:
+    """A model that takes what is still at once for a device alone: across a cut nobody knows, so it does not say so."""
+    only = FallModel(
+        feature=np.array([NAMES.index("still_after"), LEAF, LEAF], dtype=np.uint8),
+        limit=np.array([SOONEST_REST - 1, -1, 1], dtype=np.float32),
+        left=np.array([1, 1, 2], dtype=np.uint32),
+        roots=np.zeros(1, dtype=np.uint32),
+        depth=1,
+        base=0.0,
+        thresholds=dict.fromkeys(Sensitivity, 0.5),
+    )
+    assert _fed(FallDetector("w", BodyPosition.WRIST, models=[only]), _FRAMES) == []
+    cut = _FRAMES[: round(_IMPACT * 2) + 1]
+    kept = FallDetector("w", BodyPosition.WRIST, models=[only])
+    assert _fed(kept, cut) == []
+    again = FallDetector("w", BodyPosition.WRIST, models=[only])
+    again.restore(json.loads(json.dumps(kept.state())))
+    (found,) = _fed(again, _later(_FRAMES[len(cut) :], 20.0))
+    assert found.reason == "impact_before_power_cut"
 
 
 @pytest.mark.parametrize("away_s", [600.0, -100_000.0])

@@ -16,7 +16,7 @@ from edge.detectors.fall_features import NAMES
 from edge.detectors.fall_model import load_model, models_for
 from edge.evaluate.cli import main
 from edge.evaluate.fall_play import play
-from edge.evaluate.fall_training.fit import BESIDE, RECIPES, fit, reaching
+from edge.evaluate.fall_training.fit import BESIDE, RECIPES, fit, platt, reaching
 from edge.evaluate.fall_training.table import Table, found
 from edge.evaluate.joining import START, streams
 from edge.evaluate.recordings import load
@@ -188,6 +188,16 @@ def test_a_share_of_falls_sets_the_threshold(share: float, least: float) -> None
     threshold = reaching(table, scores, share)
     assert least - 0.01 < threshold < least
     assert found(table, scores, threshold) >= share * 4
+
+
+def test_confidence_of_scores_that_spread_wide() -> None:
+    """However far the scores lie apart, the fit does not run away: it is 0.5 where as many are falls as are not."""
+    chance = np.random.default_rng(5)
+    scores = chance.normal(0.0, 20.0, 3000)
+    truth = chance.random(3000) < 1 / (1 + np.exp(-0.3 * (scores - 5.0)))
+    slope, intercept = platt(scores, truth)
+    assert slope == pytest.approx(0.3, rel=0.1)
+    assert -intercept / slope == pytest.approx(5.0, abs=0.5)
 
 
 def test_extra_trees_are_kept_as_they_were_fitted() -> None:
