@@ -33,6 +33,12 @@ def test_figures_of_streams(row: list[str]) -> None:
     ]
 
 
+def test_accuracy_by_trials() -> None:
+    """As studies of staged falls publish it."""
+    waist, wrist = (_result(f"falls_{position}")["accuracy"] for position in ("waist", "wrist"))
+    assert f"waist {waist:.3f} and wrist {wrist:.3f}" in " ".join(_CARD.split())
+
+
 def test_other_approaches() -> None:
     """The table of other approaches is that of the training's results."""
     rows = {row[0]: row[1:] for row in _ROWS}
