@@ -73,7 +73,8 @@ def test_the_rule_of_hits(tmp_path: Path) -> None:
     outcome = score(stream, [impact - 2, impact + 3, impact + 5, impact + 11, impact + 50])
     assert [delay for _, delay in outcome.hits] == [pytest.approx(3.0)]
     assert len(outcome.false) == 2
-    assert (outcome.judged_right, outcome.trials) == (1, 2), "the activity had an alarm"
+    assert (outcome.judged_right, outcome.trials) == (2, 2), "both false alarms are in the fall's own trial"
+    assert score(stream, [impact + 3, impact + 70]).judged_right == 1, "this one is in the activity"
     assert len(score(stream, [impact + 10.5]).missed) == 1
 
 
