@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -197,7 +198,8 @@ async def responder_page(code: str, request: Request, context: InContext) -> HTM
         home_id = values["incident"]["home"]["id"]
         home = await work.one(select(homes).where(homes.c.id == home_id))
         people = await work.all(select(residents).where(residents.c.home_id == home_id).order_by(residents.c.id))
-    return _render("responder.html", lang, **values, person=person, job=job, home=home, people=people)
+    year = datetime.fromtimestamp(context.now(), UTC).year
+    return _render("responder.html", lang, **values, person=person, job=job, home=home, people=people, year=year)
 
 
 @router.post("/r/{code}/answer")

@@ -64,7 +64,10 @@ _TEMPLATES: dict[str, tuple[tuple[str, ...], str]] = {
         ("{s}{name}的报警已结束：{outcome}。谢谢您。",),
         "{s}{name}: the call has ended, {outcome}. Thank you.",
     ),
-    "responder_stand_down": (("{s}{name}的任务已结束，无需前往。谢谢。",), "{s}{name}: the job has ended. Thank you."),
+    "responder_stand_down": (
+        ("{s}{name}的任务已结束，还没到的不必再去。谢谢。",),
+        "{s}{name}: the job has ended; no need to go if you are not there yet. Thank you.",
+    ),
     "reply_closed": (
         ("{s}该警情已结束，无需处理。谢谢。",),
         "{s}That incident is closed; nothing more to do. Thank you.",

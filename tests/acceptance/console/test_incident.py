@@ -67,7 +67,7 @@ def test_an_incident_in_the_console(browser: Browser, system: DemoSystem, lang: 
     page.screenshot(path=OUTPUT / f"console-{lang}-close.png")
     view.get_by_role("button", name=words["confirm"]).click()
     expect(page.get_by_text(words["empty"])).to_be_visible(timeout=WAIT_MS)
-    expect(view).to_contain_text(re.compile(r":\d\d 结案|closed at \d\d:"))
+    expect(view).to_contain_text(re.compile(r":\d\d 结案|Closed at \d\d:"))
     for name in ("homes", "responders"):
         page.click(f"a[href='#{name}']")
         page.wait_for_timeout(800)

@@ -89,6 +89,14 @@ def _look(page: Page, name: str) -> None:
     assert KEY.search(page.inner_text("body")) is None
 
 
+def _too_small(page: Page) -> list[str]:
+    """What is pressed on this page and lower than a thumb (44 px)."""
+    pressed = page.locator(
+        "main button:visible, main select:visible, main a[href^='tel:']:visible, main .choice:visible"
+    )
+    return [e.inner_text() for e in pressed.all() if (box := e.bounding_box()) is not None and box["height"] < 44]
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_page_fits_a_phone(browser: Browser, system: DemoSystem, signed_in: StorageState, lang: str) -> None:
     """Sign-in, queue, incident, homes, a home of long names, responders, platform."""
@@ -106,6 +114,7 @@ def test_every_page_fits_a_phone(browser: Browser, system: DemoSystem, signed_in
     _look(page, f"{lang}-queue")
     row.click()
     view = page.get_by_test_id("incident")
+    assert _too_small(page) == []
     expect(view.get_by_test_id("excerpt").locator("canvas")).to_be_visible()
     expect(row).to_be_hidden()  # the list gives way; a button leads back
     _look(page, f"{lang}-incident")
@@ -151,7 +160,7 @@ def test_systolic_before_diastolic(browser: Browser, system: DemoSystem, signed_
 
 
 def test_the_queue_by_keyboard(browser: Browser, system: DemoSystem, signed_in: StorageState) -> None:
-    """Tab reaches each row, the focus is seen, Enter opens the incident."""
+    """Tab reaches each row, the focus is seen, Enter opens the incident and leads there, not to the next row."""
     context = _context(browser, signed_in, "zh")
     page = context.new_page()
     page.goto(system.console)
@@ -165,7 +174,7 @@ def test_the_queue_by_keyboard(browser: Browser, system: DemoSystem, signed_in: 
     width = row.evaluate("row => getComputedStyle(row).outlineStyle === 'solid' && getComputedStyle(row).outlineWidth")
     assert width == "2px"
     page.keyboard.press("Enter")
-    expect(page.get_by_test_id("incident")).to_be_visible()
+    expect(page.get_by_test_id("incident").locator(".incident-head")).to_be_focused()
     context.close()
 
 

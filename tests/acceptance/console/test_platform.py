@@ -73,6 +73,9 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
     grew = page.get_by_test_id("timeline").locator(".event-outage_grew").last
     expect(grew).to_contain_text({"zh": "断线住户增加 共 12 户断线", "en": "More homes offline 12 offline"}[lang])
     page.screenshot(path=OUTPUT / f"console-{lang}-technical.png")
+    expect(page.locator(".map .pin-selected")).to_have_count(0)  # an area is a part of the map, not a place on it
+    page.get_by_test_id("incident-row").filter(has_text=words["sensor_battery:door-1"][lang]).first.click()
+    expect(page.locator(".map .pin-technical.pin-selected")).to_be_visible()
     assert fits(page)
     assert problems == []
     page.close()

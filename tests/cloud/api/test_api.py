@@ -14,7 +14,9 @@ from sqlalchemy import select, update
 from cloud.context import Context
 from cloud.db.schema import access_codes, users
 from cloud.dispatch.timers import run_due
+from cloud.incidents import actions
 from cloud.incidents.intake import AlarmIntake
+from cloud.incidents.states import Outcome
 from cloud.notify.webhook import secret_key, sign
 from cloud.timeseries.base import Point, StoreError
 from cloud.timeseries.sqlite import SqliteStore
@@ -23,6 +25,7 @@ from protocols.wire import AlarmState
 from tests.conftest import ManualClock
 from tests.support.api import SECRET, client_of
 from tests.support.district import GATEWAY, HOME, PASSWORD, alarm
+from tests.support.incidents import ME, the_incident
 
 
 async def _incident(context: Context, clock: ManualClock) -> str:
@@ -255,6 +258,32 @@ async def test_pages_by_code(app: FastAPI, context: Context, clock: ManualClock)
             answer = await client.post("/s", data={"code": "222222"})
         assert answer.status_code == 429
         assert "尝试次数过多" in answer.text
+
+
+async def test_a_responders_page_follows_the_job(app: FastAPI, context: Context, clock: ManualClock) -> None:
+    """It says whom to expect; at the end one who was there is thanked, one who was not need not go."""
+    incident = await _incident(context, clock)
+
+    async def version() -> int:
+        return int((await the_incident(context))["version"])
+
+    await actions.claim(context, ME, incident, await version())
+    for responder in (people.NURSE, "r-lianhua"):
+        await actions.dispatch(context, ME, incident, await version(), responder)
+    async with context.look() as work:
+        rows = await work.all(select(access_codes).where(access_codes.c.responder_id.is_not(None)))
+    codes = {row["responder_id"]: row["code"] for row in rows}
+    async with client_of(app) as client:
+        page = f"/r/{codes[people.NURSE]}?lang=en"
+        assert "Waiting for your answer" in (await client.get(page)).text
+        assert "女 83 岁" in (await client.get(f"/r/{codes[people.NURSE]}")).text
+        for answer, words in (("accept", "Accepted: please go"), ("arrive", "You have arrived")):
+            await client.post(f"/r/{codes[people.NURSE]}/answer", data={"answer": answer})
+            assert words in (await client.get(page)).text
+        await actions.close(context, ME, incident, await version(), Outcome.REAL_FALL, "")
+        assert "The job has ended. Thank you." in (await client.get(page)).text
+        other = (await client.get(f"/r/{codes['r-lianhua']}?lang=en")).text
+        assert "you need not go" in other
 
 
 async def test_text_of_people_cannot_become_markup(app: FastAPI, context: Context, clock: ManualClock) -> None:

@@ -28,8 +28,10 @@ export function HomeView({ home }: { home: Home }) {
           {home.residents.map((r) => r.phone && <a href={`tel:${r.phone}`} key={r.id}>{`☎ ${r.phone}`}</a>)}
         </p>
         <p class="muted">
-          {home.id}
-          {home.last_seen_at != null && ` · ${t("homes.lastSeen", { age: age(home.last_seen_at, now.value) })}`}
+          {[
+            ...(home.residents.length > 0 ? [home.id] : []),
+            ...(home.last_seen_at != null ? [t("homes.lastSeen", { age: age(home.last_seen_at, now.value) })] : []),
+          ].join(" · ")}
         </p>
       </div>
       <OpenIncidents homeId={home.id} />
@@ -93,7 +95,7 @@ function LatestTable({ samples }: { samples: readonly Sample[] }) {
             <td>{s.device}</td>
             <td>{code("metric", s.metric)}</td>
             <td class="value">{shown(s)}</td>
-            <td class="muted">{age(s.at, now.value)}</td>
+            <td class="muted when">{age(s.at, now.value)}</td>
           </tr>
         ))}
       </tbody>

@@ -7,7 +7,8 @@ import { age, causeText, code, homeName, person } from "../i18n";
 interface Props {
   incident: IncidentSummary;
   selected: boolean;
-  onSelect: () => void;
+  /** `byKey`: not with a pointer. */
+  onSelect: (byKey: boolean) => void;
 }
 
 export function IncidentRow({ incident, selected, onSelect }: Props) {
@@ -19,7 +20,7 @@ export function IncidentRow({ incident, selected, onSelect }: Props) {
       <button
         class={`row row-${look} ${waiting ? "row-waiting" : ""}`}
         aria-current={selected ? "true" : undefined}
-        onClick={onSelect}
+        onClick={(e) => onSelect(e.detail === 0)}
         data-testid="incident-row"
         data-incident={incident.id}
       >

@@ -4,7 +4,7 @@ import { act, failure } from "../data/incidents";
 import { me } from "../data/session";
 import { now } from "../data/now";
 import type { IncidentDetail } from "../data/types";
-import { causeText, clock, code, duration, homeName, PLATFORM, t } from "../i18n";
+import { causeText, clock, code, duration, homeName, outageArea, PLATFORM, t } from "../i18n";
 import { Actions } from "./actions";
 import { BackButton } from "./back-button";
 import { Dispatching } from "./dispatching";
@@ -28,7 +28,7 @@ export function IncidentView({ incident, onBack }: { incident: IncidentDetail; o
       <Trouble problem={failure.value} />
       <div class="columns">
         <div>
-          {incident.cause.startsWith("area_outage:") && <OutageHomes incidentId={incident.id} />}
+          {outageArea(incident.cause) && <OutageHomes incidentId={incident.id} />}
           {incident.alarms.length > 0 && <EvidencePanel alarms={incident.alarms} />}
           {!ofPlatform && <Vitals homeId={incident.home.id} at={incident.opened_at} />}
           <Notes disabled={incident.state === "closed"} />
@@ -48,10 +48,12 @@ function Head({ incident }: { incident: IncidentDetail }) {
   const look = incident.class === "technical" ? "technical" : incident.priority;
   const raisedByCloud = incident.alarms.some((a) => a.raised_by === "cloud");
   return (
-    <div class={`incident-head head-${look}`}>
+    <div class={`incident-head head-${look}`} tabIndex={-1}>
       <h1>
-        <PriorityMark priority={look} /> {incident.cause ? causeText(incident.cause) : code("kind", incident.kind)}
-        {incident.room && <span> · {code("room", incident.room)}</span>}
+        <span>
+          <PriorityMark priority={look} /> {incident.cause ? causeText(incident.cause) : code("kind", incident.kind)}
+          {incident.room && ` · ${code("room", incident.room)}`}
+        </span>
         <span class={`state state-${incident.state}`}>{code("state", incident.state)}</span>
       </h1>
       <p class="who">

@@ -1,11 +1,11 @@
-/** The district on its own outlines, without a tile server: open incidents and the responders of the chosen one. */
+/** The district on its own outlines, without a tile server: open life incidents, the chosen one and its responders. */
 
 import L from "leaflet";
 import { useEffect, useRef } from "preact/hooks";
 import { select } from "../data/incidents";
 import type { IncidentDetail, IncidentSummary } from "../data/types";
-import { code, lang, t } from "../i18n";
-import { districtsOf, nameDistricts, type PinAt } from "../map/districts";
+import { causeText, code, lang, outageArea, PLATFORM, t } from "../i18n";
+import { boundsOf, drawDistricts, nameDistricts, type PinAt } from "../map/districts";
 
 interface Props {
   incidents: readonly IncidentSummary[];
@@ -48,7 +48,8 @@ export function MapView({ incidents, selected }: Props) {
       marker.addTo(markers.current);
       shown.push({ at: marker.getLatLng(), radius });
     };
-    for (const incident of incidents) add(incidentMarker(incident, incident.id === selected?.id), INCIDENT_R);
+    const asked = selected && selected.home.id !== PLATFORM && !incidents.some((i) => i.id === selected.id) ? [selected] : [];
+    for (const i of [...incidents, ...asked]) add(incidentMarker(i, i.id === selected?.id), INCIDENT_R);
     for (const a of selected?.assignments ?? []) {
       if (a.responder.lat != null && a.responder.lon != null && !GONE.includes(a.state)) {
         add(responderMarker(a.responder.lat, a.responder.lon, a.responder.name), RESPONDER_R);
@@ -59,7 +60,9 @@ export function MapView({ incidents, selected }: Props) {
   }, [incidents, selected, lang.value]);
 
   useEffect(() => {
-    if (selected) map.current?.setView([selected.home.lat, selected.home.lon], CLOSE_UP);
+    if (!selected) return;
+    if (selected.home.id === PLATFORM) map.current?.fitBounds(boundsOf(outageArea(selected.cause)));
+    else map.current?.setView([selected.home.lat, selected.home.lon], CLOSE_UP);
   }, [selected?.id]);
 
   return <aside class="map" ref={host} aria-label={t("incident.map")} data-testid="map" />;
@@ -67,16 +70,18 @@ export function MapView({ incidents, selected }: Props) {
 
 function createMap(element: HTMLElement): L.Map {
   const map = L.map(element, { zoomControl: true, attributionControl: false, zoomSnap: 0.25 });
-  map.fitBounds(districtsOf(map).getBounds().pad(0.02));
+  drawDistricts(map);
+  map.fitBounds(boundsOf(""));
   L.control.scale({ imperial: false }).addTo(map);
   return map;
 }
 
 function incidentMarker(incident: IncidentSummary, selected: boolean): L.Marker {
-  const classes = `pin pin-${incident.priority} ${incident.state === "new" ? "pin-new" : ""} ${selected ? "pin-selected" : ""}`;
+  const look = incident.class === "technical" ? "technical" : incident.priority;
+  const classes = `pin pin-${look} ${incident.state === "new" ? "pin-new" : ""} ${selected ? "pin-selected" : ""}`;
   return L.marker([incident.home.lat, incident.home.lon], {
     icon: L.divIcon({ className: classes, iconSize: [22, 22] }),
-    title: `${code("kind", incident.kind)} · ${incident.resident?.name ?? incident.home.id}`,
+    title: `${incident.cause ? causeText(incident.cause) : code("kind", incident.kind)} · ${incident.resident?.name ?? incident.home.id}`,
     zIndexOffset: selected ? 1000 : 0,
   }).on("click", () => void select(incident.id));
 }

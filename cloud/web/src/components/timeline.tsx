@@ -3,6 +3,8 @@
 import type { IncidentDetail, LogEvent } from "../data/types";
 import { causeText, clock, code, t } from "../i18n";
 
+/** Their texts are names. */
+const TO_PEOPLE = ["escalated", "already_told"];
 const OF_ALARMS = ["opened", "alarm_attached", "alarm_escalated", "alarm_evidence"];
 
 export function Timeline({ incident }: { incident: IncidentDetail }) {
@@ -33,6 +35,7 @@ function said({ kind, text, told }: LogEvent, cause: string): string {
   }
   if (kind === "outage_grew") return t("timeline.offline", { n: text });
   if (kind === "nobody_to_tell") return code("shortfall", text);
+  if (TO_PEOPLE.includes(kind)) return text.split("、").join(t("and"));
   if (text === cause) return causeText(text);
   return OF_ALARMS.includes(kind) ? code("kind", text) : text;
 }

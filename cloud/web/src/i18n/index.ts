@@ -53,6 +53,11 @@ export function causeText(cause: string): string {
   return named ? `${code("cause", kind)} · ${named}` : code("cause", kind);
 }
 
+/** The sub-district of an outage, "" of any other cause. */
+export function outageArea(cause: string): string {
+  return cause.startsWith("area_outage:") ? cause.slice("area_outage:".length) : "";
+}
+
 /** A home without a resident: the platform itself, or an id. */
 export const PLATFORM = "platform";
 

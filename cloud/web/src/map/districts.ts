@@ -19,14 +19,22 @@ const PANE = "names";
 /** Above the markers (600), below what pops up (700). */
 const ABOVE_PINS = "650";
 
-export function districtsOf(map: L.Map): L.GeoJSON {
+/** Draw the outlines. */
+export function drawDistricts(map: L.Map): void {
   const pane = map.createPane(PANE);
   pane.style.zIndex = ABOVE_PINS;
   pane.style.pointerEvents = "none";
-  return L.geoJSON(DISTRICTS, {
+  L.geoJSON(DISTRICTS, {
     style: { color: "#8a94a0", weight: 1.2, fillColor: "#eef1f4", fillOpacity: 1 },
     interactive: false,
   }).addTo(map);
+}
+
+/** Of a sub-district; of none that is known, of all. */
+export function boundsOf(area: string): L.LatLngBounds {
+  const known = DISTRICTS.features.filter(({ properties }) => properties.code === area);
+  const shown: FeatureCollection<Polygon, District> = { ...DISTRICTS, features: known.length > 0 ? known : DISTRICTS.features };
+  return L.geoJSON(shown).getBounds().pad(0.02);
 }
 
 export interface PinAt {

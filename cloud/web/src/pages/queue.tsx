@@ -23,14 +23,14 @@ export function QueuePage() {
         )}
         <ul>
           {life.rows.map((i) => (
-            <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={() => void select(i.id)} key={i.id} />
+            <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={(byKey) => void choose(i.id, byKey)} key={i.id} />
           ))}
         </ul>
         {life.rows.length === 0 && <p class="empty">{t(listed.value ? "queue.empty" : "incident.loading")}</p>}
         <h2>{t("queue.technical")}</h2>
         <ul>
           {technicalQueue.value.map((i) => (
-            <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={() => void select(i.id)} key={i.id} />
+            <IncidentRow incident={i} selected={i.id === selectedId.value} onSelect={(byKey) => void choose(i.id, byKey)} key={i.id} />
           ))}
         </ul>
         {technicalQueue.value.length === 0 && <p class="empty">{t(listed.value ? "queue.emptyTechnical" : "incident.loading")}</p>}
@@ -41,12 +41,20 @@ export function QueuePage() {
         <section class="incident-view">
           {selectedId.value && <BackButton onClick={unselect} />}
           <Trouble problem={failure.value} />
-          <p class="empty">{t(selectedId.value ? "incident.loading" : "incident.pick")}</p>
+          {(selectedId.value || life.rows.length + technicalQueue.value.length > 0) && (
+            <p class="empty">{t(selectedId.value ? "incident.loading" : "incident.pick")}</p>
+          )}
         </section>
       )}
       <MapView incidents={lifeQueue.value} selected={detail.value} />
     </div>
   );
+}
+
+/** Show an incident; whoever chose it by key goes on there, and not through the rest of the list. */
+async function choose(id: string, byKey: boolean): Promise<void> {
+  await select(id);
+  if (byKey && selectedId.value === id) document.querySelector<HTMLElement>(".incident-head")?.focus();
 }
 
 /** While the operator works on an incident, rows keep their place and new ones wait behind a strip. */

@@ -46,7 +46,7 @@ function Table({ responders }: { responders: readonly Responder[] }) {
                 {t(r.on_duty ? "responders.onDuty" : "responders.offDuty")}
               </span>
             </td>
-            <td>
+            <td class="phone">
               <a href={`tel:${r.phone}`}>{r.phone}</a>
             </td>
             <td class={r.located_at == null ? "muted none" : "muted"}>{r.located_at == null ? code("reason", "no_location") : age(r.located_at, now.value)}</td>

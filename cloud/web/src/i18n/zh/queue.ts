@@ -48,6 +48,7 @@ export const queue = {
   "priority.high": "紧急",
   "priority.medium": "重要",
   "priority.low": "一般",
+  "priority.technical": "设备",
   "state.new": "待接警",
   "state.claimed": "处理中",
   "state.dispatched": "已派人",
