@@ -22,8 +22,9 @@ LOOK_EVERY_S = 5.0
 CRIES = 4
 CRIES_WITHIN_S = 86_400.0
 """So many alarms for nothing in so long, and the sensor is reported. Never is it silenced."""
-BRIEF_S = 60.0
-"""A danger that its own sensor takes back within so long was none, or nothing that stayed. Own choice."""
+BRIEF_S = 300.0
+"""What its own sensor takes back within so long was nothing that stayed. Own choice: longer than a question and a
+radar's second thoughts, shorter than anybody takes to come."""
 FIRST_LOOK_S = 30.0
 """After the start devices and broker get this long, so that a restart neither clears nor raises anything by itself."""
 DETECTOR_WELL_S = 600.0
@@ -106,10 +107,9 @@ class Supervisor:
 
     def alarm_changed(self, alarm: Alarm, now: Instant) -> None:
         """An alarm that the resident or a movement answered with "nothing is wrong" was in vain, and so was one that
-        its device took back while the home still asked, or of kinds that do not ask within a minute; each counts once.
+        its device soon took back; each counts once.
         """
-        brief = alarm.at + BRIEF_S if alarm.decide_by is None else alarm.decide_by
-        taken_back = alarm.reason == "condition_ended" and alarm.changed_at < brief
+        taken_back = alarm.reason == "condition_ended" and alarm.changed_at - alarm.at < BRIEF_S
         answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen" or taken_back
         if answered and alarm.kind is not AlarmKind.TECHNICAL and alarm.device in self.devices.known:
             of = self._in_vain.setdefault(alarm.device, {})
