@@ -107,21 +107,23 @@ def _pieces(trial: Trial, at: float) -> Iterator[Piece]:
 
 
 def still_pieces(trials: Sequence[Trial]) -> list[Piece]:
-    """The stillest two seconds of each trial, the stillest few of the subject."""
-    found: list[tuple[float, int, Piece]] = []
+    """The stillest two seconds of each trial, the stillest few of the subject. A line that is quite flat is no body's
+    stillness but padding or a sensor that hung; it, and what is shorter, is taken only where there is nothing else.
+    """
+    best: list[tuple[bool, float, int, Piece]] = []
     for number, trial in enumerate(trials):
-        n = min(len(trial.acc), max(2, round(_STILL_S * trial.rate_hz)))
+        whole = max(2, round(_STILL_S * trial.rate_hz))
+        n = min(len(trial.acc), whole)
+        found: list[tuple[bool, float, int, Piece]] = []
         for start in range(0, len(trial.acc) - n + 1, max(1, n // 2)):
             part = trial.acc[start : start + n]
-            spread = float(part.std(axis=0).sum()) + abs(float(np.linalg.norm(part.mean(axis=0))) - 1.0) * 0.2
-            if not math.isfinite(spread):
-                continue
-            found.append((spread, number, Piece(0.0, trial.rate_hz, trial.full_scale_g, part)))
-    best: dict[int, tuple[float, int, Piece]] = {}
-    for entry in found:
-        if entry[1] not in best or entry[0] < best[entry[1]][0]:
-            best[entry[1]] = entry
-    return [piece for _, _, piece in sorted(best.values(), key=lambda e: e[:2])[:_STILL_PIECES]]
+            moved = float(part.std(axis=0).sum())
+            spread = moved + abs(float(np.linalg.norm(part.mean(axis=0))) - 1.0) * 0.2
+            if math.isfinite(spread):
+                piece = Piece(0.0, trial.rate_hz, trial.full_scale_g, part)
+                found.append((n < whole or moved == 0.0, spread, number, piece))
+        best += sorted(found, key=lambda entry: entry[:2])[:1]
+    return [piece for *_, piece in sorted(best, key=lambda entry: entry[:3])[:_STILL_PIECES]]
 
 
 def _repeated(acc: NDArray[np.float32], n: int) -> NDArray[np.float32]:

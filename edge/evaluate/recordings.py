@@ -27,6 +27,8 @@ _TRUTHS |= {"0": False, "0.0": False, "false": False, "f": False, "no": False, "
 _ELDERS, _OTHERS = ("elder", "old", "senior", "aged"), ("young", "adult", "middle")
 _PLAUSIBLE_G = (0.5, 1.6)
 """Of the typical magnitude; the detector takes what lies outside of it for other units, too."""
+_FIRST_S = 10.0
+"""Time stamps that begin later are not those of the trial's own clock, which the labels are by."""
 _BESIDE_S = 1.0
 """So far outside of its trial a label may lie, by rounding or by another clock."""
 _LOWEST_RATE_HZ = 5.0
@@ -150,7 +152,9 @@ def _trial(
     if n < 2 or start + n > len(acc):
         raise line.error(f"acc_off {start} and acc_n {n} do not fit the {len(acc)} rows of 'acc'")
     part = acc[start : start + n]
-    t = None if stamps is None else stamps[start : start + n] - stamps[start]
+    t = None if stamps is None else stamps[start : start + n]
+    if t is not None and not 0.0 <= t[0] <= _FIRST_S:
+        t = t - t[0]
     rate_hz, holes = _clock(line, n, t, rate)
     is_fall = _TRUTHS.get(line.text("is_fall").lower())
     if is_fall is None:
@@ -188,7 +192,7 @@ def _clock(
             raise line.error("a time stamp is not finite")
         # Stamps come in bursts, as radio packets do: only the whole span tells the rate, less what was lost.
         lost = np.flatnonzero(steps > _HOLE_S) if bool((steps >= 0).all()) else np.zeros(0, dtype=np.int64)
-        span = float(t[-1]) - float(steps[lost].sum())
+        span = float(t[-1] - t[0]) - float(steps[lost].sum())
         if bool((steps < 0).any()):
             span = _true_span(t, span)
         if span <= 0 or n - 1 <= len(lost):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge.evaluate.ambient import load as load_home
 from edge.evaluate.cli import main
+from edge.evaluate.joining import still_pieces
 from edge.evaluate.recordings import load
 from edge.evaluate.rows import moment
 from tests.edge.detectors import fall_physics as physics
@@ -293,3 +294,32 @@ def test_a_wrong_year_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     path = _home(tmp_path, "1970-01-01 00:00:00,1970-01-01 00:01:00,pir", "2020-01-01 00:00:00,2020-01-01 00:01:00,pir")
     assert main(["routine", str(path), "--quiet"]) == 2
     assert "a date must be wrong" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("first_s", [0.0, 0.7, 1.7e9])
+def test_stamps_that_do_not_begin_at_nought(tmp_path: Path, first_s: float) -> None:
+    """The labels are by the trial's own clock, of which the first sample may come late; a clock of the world has its
+    beginning taken off.
+    """
+    signals, rows = _trials()
+    late = first_s if first_s < 10 else 0.0
+    rows[0]["peak_t_s"] = f"{float(rows[0]['peak_t_s']) + late:.2f}"
+    rows[1]["peak_t_s"] = f"{float(rows[1]['peak_t_s']) + late:.2f}"
+    plain = _written(tmp_path, *_trials())
+    impacts = [t.impact_s for t in load(Path(plain[1]), Path(plain[3])) if t.is_fall]
+    stamps = np.concatenate([np.arange(len(s)) * 20 + round(first_s * 1000) for s in signals])
+    found = _written(tmp_path, signals, rows, stamps=stamps)
+    assert [t.impact_s for t in load(Path(found[1]), Path(found[3])) if t.is_fall] == pytest.approx(impacts, abs=0.021)
+
+
+def test_a_flat_line_is_no_stillness(tmp_path: Path) -> None:
+    """Padding at the end of a trial and trials of two rows are not what is joined between the others."""
+    signals, rows = _trials()
+    signals[2] = np.concatenate((signals[2], np.tile(signals[2][-1], (300, 1))))
+    signals.append(signals[3][:2])
+    rows.append(rows[3] | {"acc_n": 2})
+    rows[2]["acc_n"] = len(signals[2])
+    options = _written(tmp_path, signals, rows)
+    pieces = still_pieces(load(Path(options[1]), Path(options[3])))
+    assert [len(piece.acc) for piece in pieces] == [100, 100, 100, 100, 2]
+    assert all(piece.acc.std() > 0 for piece in pieces)
