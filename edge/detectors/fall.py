@@ -10,6 +10,7 @@ power is judged by what comes after the restart (edge.detectors.fall_power_cut),
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -28,6 +29,9 @@ from protocols.wire import AlarmKind, Evidence, Excerpt, Priority
 STATE_VERSION: Final = 1
 REFRACTORY_S: Final = 15.0
 """After a fall was reported, impacts of the same tumble are not reported again for this much signal."""
+APART_S: Final = 30.0
+"""What comes later than this by the clock is reported, however little signal lay between: a wearable that sends
+excerpts only can have sent two falls of different days one behind the other. Own choice."""
 DOUBT_AFTER_CUT: Final = 0.5
 """Confidence in a fall that is judged across a power cut, as a share of what it would be otherwise. Own choice."""
 AFTER_CUT: Final = Sensitivity.HIGH
@@ -55,7 +59,7 @@ class FallDetector:
         self.models = models_for(position) if models is None else tuple(models)
         self._sensitivity = sensitivity
         self._finder = ImpactFinder()
-        self._quiet_until = 0
+        self._quiet_until, self._reported_at = 0, math.inf
         self._strong = self._may_fall = -1
         self._silent_since: float | None = None
         self._waiting = False
@@ -90,7 +94,9 @@ class FallDetector:
 
     def state(self) -> dict[str, Any]:
         """The last seconds of signal and what was reported, so that a restart in the middle of a fall loses nothing."""
-        return {"v": STATE_VERSION, "quiet_until": self._quiet_until, "signal": self._finder.state()}
+        reported_at = self._reported_at if math.isfinite(self._reported_at) else None
+        signal = self._finder.state()
+        return {"v": STATE_VERSION, "quiet_until": self._quiet_until, "reported_at": reported_at, "signal": signal}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises ValueError if it is none of this version; then nothing changed."""
@@ -98,11 +104,12 @@ class FallDetector:
             raise ValueError(f"a state of version {state.get('v')!r}, this software reads {STATE_VERSION}")
         finder = ImpactFinder()
         try:
-            quiet_until = int(state["quiet_until"])
+            quiet_until, reported_at = int(state["quiet_until"]), state.get("reported_at")  # older states have none
+            reported_at = math.inf if reported_at is None else float(reported_at)
             finder.restore(state["signal"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"no state of a fall detector: {error}") from None
-        self._finder, self._quiet_until = finder, quiet_until
+        self._finder, self._quiet_until, self._reported_at = finder, quiet_until, reported_at
         self._strong = self._may_fall = -1
         self._look_at_strong()
         self._waiting, self._silent_since = True, None
@@ -131,10 +138,10 @@ class FallDetector:
             figures, step = rest_unseen(figures), AFTER_CUT
         if (sure := self._confidence(figures, step)) is None:
             return None
-        if impact.index < self._quiet_until:
+        if impact.index < self._quiet_until and impact.at < self._reported_at + APART_S:
             self.counts["quiet"] += 1
             return None
-        self._quiet_until = impact.index + round(REFRACTORY_S * RATE_HZ)
+        self._quiet_until, self._reported_at = impact.index + round(REFRACTORY_S * RATE_HZ), impact.at
         confidence = sure * (1.0 if impact.away_s is None else DOUBT_AFTER_CUT)
         return self._detection(impact, confidence, dict(zip(NAMES, figures, strict=True)))
 

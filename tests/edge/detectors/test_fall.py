@@ -114,6 +114,24 @@ def test_an_excerpt_is_enough(frame_s: float) -> None:
     assert _found(frames) == pytest.approx([1e9 + 7205.0], abs=0.1)
 
 
+@pytest.mark.parametrize("later_s", [60.0, 90_000.0])
+@pytest.mark.parametrize("restart", [False, True])
+def test_excerpts_of_two_falls(later_s: float, restart: bool) -> None:
+    """Seven seconds around each are little signal, but a minute or a day lies between: two falls. A restart between
+    them makes no difference.
+    """
+    signal, impact = physics.fall()
+    excerpt = signal[round((impact - 3) * 50) : round((impact + 4) * 50)]
+    detector = FallDetector("w", BodyPosition.WAIST)
+    found = [d for frame in physics.frames(excerpt) for d in detector.on_frame(frame)]
+    if restart:
+        state, detector = json.dumps(detector.state()), FallDetector("w", BodyPosition.WAIST)
+        detector.restore(json.loads(state))
+    again = physics.frames(excerpt, at=1e9 + later_s, seq=14)
+    found += [d for frame in again for d in detector.on_frame(frame)]
+    assert [d.at for d in found] == pytest.approx([1e9 + 3, 1e9 + later_s + 3], abs=0.1)
+
+
 @pytest.mark.parametrize("known_s", [2.0, 3.0])
 def test_a_wearable_that_breaks_in_the_fall(known_s: float) -> None:
     """When the signal ends shortly after the impact, the fall is raised from what there was, by time alone."""
