@@ -1,8 +1,8 @@
 """How likely an impact was a fall: trees over fall_features, kept as plain arrays and walked with numpy.
 
 A model file (NPZ, made by `anju-evaluate train-falls`) holds the nodes of all trees in one row of arrays: a node with
-`feature` f goes on to `left` where the figure is at most `limit`, else to the node after `left`. A leaf has the feature
-LEAF, points at itself, and its `limit` is its value. The score is the sum of the values of the leaves reached, plus
+`feature` f goes on to `left` (counted from its tree's root) where the figure is at most `limit`, else to the node after
+that. A leaf has the feature LEAF, points at itself, and its `limit` is its value. The score is the sum of the values of the leaves reached, plus
 `base`; `confidence` of it is calibrated (Platt 1999) on people the trees had not
 seen. `about` is JSON: names of the figures, thresholds of the three steps, data, command and seed.
 """
@@ -37,7 +37,7 @@ class FallModel:
 
     feature: NDArray[np.uint8]
     limit: NDArray[np.float32]
-    left: NDArray[np.uint32]
+    left: NDArray[np.uint16]
     roots: NDArray[np.uint32]
     depth: int
     base: float
@@ -55,7 +55,7 @@ class FallModel:
         which = np.arange(len(rows))[:, None]
         for _ in range(self.depth):
             above = single[which, self.feature[nodes]] > self.limit[nodes]
-            nodes = self.left[nodes] + above
+            nodes = self.roots + self.left[nodes] + above
         result: NDArray[np.float64] = self.limit[nodes].sum(axis=1, dtype=np.float64) + self.base
         return result
 

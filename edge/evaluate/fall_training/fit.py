@@ -130,19 +130,19 @@ def _model(trees: Sequence[Any], base: float, figures: int) -> FallModel:
     """The nodes of all trees in one row, each tree breadth first: so the two ways on from a node are neighbours."""
     features: list[NDArray[np.uint8]] = []
     limits: list[NDArray[np.float32]] = []
-    lefts: list[NDArray[np.int64]] = []
+    lefts: list[NDArray[np.uint16]] = []
     roots = np.cumsum([0] + [len(nodes) for nodes in trees])
-    for first, nodes in zip(roots[:-1], trees, strict=True):
+    for nodes in trees:
         order, left = _breadth_first(nodes)
         ordered = nodes[order]
         leaf = ordered["is_leaf"].astype(bool)
         features.append(np.where(leaf, LEAF, ordered["feature_idx"]).astype(np.uint8))
         limits.append(np.where(leaf, ordered["value"].astype(np.float32), _not_above(ordered["num_threshold"])))
-        lefts.append(left + first)
+        lefts.append(left)
     return FallModel(
         feature=np.concatenate(features),
         limit=np.concatenate(limits),
-        left=np.concatenate(lefts).astype(np.uint32),
+        left=np.concatenate(lefts),
         roots=roots[:-1].astype(np.uint32),
         depth=max(int(nodes["depth"].max()) for nodes in trees),
         base=base,
@@ -151,7 +151,7 @@ def _model(trees: Sequence[Any], base: float, figures: int) -> FallModel:
     )
 
 
-def _breadth_first(nodes: NDArray[Any]) -> tuple[list[int], NDArray[np.int64]]:
+def _breadth_first(nodes: NDArray[Any]) -> tuple[list[int], NDArray[np.uint16]]:
     """The nodes in that order, and for each where its left child stands in it (a leaf: itself)."""
     order, left = [0], []
     for place in range(len(nodes)):
@@ -161,7 +161,7 @@ def _breadth_first(nodes: NDArray[Any]) -> tuple[list[int], NDArray[np.int64]]:
         else:
             left.append(len(order))
             order += [int(node["left"]), int(node["right"])]
-    return order, np.array(left)
+    return order, np.array(left, dtype=np.uint16)
 
 
 def _not_above(limits: NDArray[np.float64]) -> NDArray[np.float32]:

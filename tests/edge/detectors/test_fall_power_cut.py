@@ -93,7 +93,7 @@ def test_stillness_of_the_join_is_no_watch_put_down() -> None:
     only = FallModel(
         feature=np.array([NAMES.index("still_after"), LEAF, LEAF], dtype=np.uint8),
         limit=np.array([SOONEST_REST - 1, -1, 1], dtype=np.float32),
-        left=np.array([1, 1, 2], dtype=np.uint32),
+        left=np.array([1, 1, 2], dtype=np.uint16),
         roots=np.zeros(1, dtype=np.uint32),
         depth=1,
         base=0.0,
