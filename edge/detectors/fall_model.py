@@ -2,9 +2,9 @@
 
 A model file (NPZ, made by `anju-evaluate train-falls`) holds the nodes of all trees in one row of arrays: a node with
 `feature` f goes on to `left` (counted from its tree's root) where the figure is at most `limit`, else to the node after
-that. A leaf has the feature LEAF, points at itself, and its `limit` is its value. The score is the sum of the values of the leaves reached, plus
-`base`; `confidence` of it is calibrated (Platt 1999) on people the trees had not
-seen. `about` is JSON: names of the figures, thresholds of the three steps, data, command and seed.
+that. A leaf has the feature LEAF, points at itself, and its `limit` is its value. The score is the sum of the values of
+the leaves reached, plus `base`; `confidence` of it is calibrated (Platt 1999) on people the trees had not seen. `about`
+is JSON: names of the figures, thresholds of the three steps, data, command and seed.
 """
 
 from __future__ import annotations
