@@ -17,7 +17,9 @@ START = {"zh": "开始值班", "en": "Start shift"}
 END = {"zh": "结束值班", "en": "End shift"}
 
 
-def open_console(browser: Browser, system: DemoSystem, lang: str, problems: list[str]) -> Page:
+def open_console(
+    browser: Browser, system: DemoSystem, lang: str, problems: list[str], login: str = people.OPERATOR
+) -> Page:
     """Signed in, after one wrong password, with the shift begun; page errors go to `problems`."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.set_default_timeout(WAIT_MS)
@@ -26,7 +28,7 @@ def open_console(browser: Browser, system: DemoSystem, lang: str, problems: list
     if lang == "en":
         page.get_by_role("button", name="English").click()
     page.screenshot(path=OUTPUT / f"console-{lang}-sign-in.png")
-    page.fill("[name=login]", people.OPERATOR)
+    page.fill("[name=login]", login)
     page.fill("[name=password]", "not-the-password")
     page.click("button[type=submit]")
     expect(page.get_by_role("alert")).to_be_visible(timeout=WAIT_MS)

@@ -195,9 +195,11 @@ _UNREADABLE = """() => {
   const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
   const names = [...document.querySelectorAll(".map .district-name span")];
   const boxes = names.map((name) => name.getBoundingClientRect());
+  const map = document.querySelector(".map").getBoundingClientRect();
+  const cut = (box) => box.left < map.left || box.right > map.right || box.top < map.top || box.bottom > map.bottom;
   return names.flatMap((name, i) => {
     const clear = [...pins, ...boxes.toSpliced(i, 1)].every((other) => apart(boxes[i], other));
-    return clear ? [] : [name.textContent];
+    return clear && !cut(boxes[i]) ? [] : [name.textContent];
   });
 }"""
 
@@ -207,8 +209,8 @@ _UNREADABLE = """() => {
 def test_names_on_the_map_stand_beside_the_pins(
     browser: Browser, system: DemoSystem, signed_in: StorageState, lang: str, width: int
 ) -> None:
-    """With an incident in the middle of each sub-district no name lies on a pin or on another name, and what lies on
-    others is the name.
+    """With an incident in the middle of each sub-district no name lies on a pin or on another name or is cut off,
+    and what lies on others is the name.
     """
     context = _context(browser, signed_in, lang)
     page = context.new_page()

@@ -81,6 +81,40 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
     page.close()
 
 
+async def _add_operator(config: Path, sub_district: str, password: str) -> None:
+    """An operator of one sub-district, by the name of it."""
+    user = {"id": f"u-{sub_district}", "login": sub_district, "name": "街道 演示", "role": "operator"}
+    user |= {"sub_district": sub_district, "password": password}
+    loaded = load(config)
+    context = Context(loaded, Database(loaded.database.url))
+    try:
+        await import_registry(context, Registry.model_validate({"users": [user]}))
+    finally:
+        await context.database.close()
+
+
+def test_an_operator_of_one_sub_district(browser: Browser, system: DemoSystem) -> None:
+    """The console says which, and shows its homes, its outage and its minutes, and no messages of the district."""
+    config = system.options.folder / "cloud.toml"
+    with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
+        aside.submit(lambda: asyncio.run(_add_operator(config, "lianhua", system.password))).result()
+    problems: list[str] = []
+    page = open_console(browser, system, "zh", problems, login="lianhua")
+    expect(page.locator(".user")).to_have_text("街道 演示 · 莲花")
+    rows = page.get_by_test_id("incident-row")
+    expect(rows.filter(has_text="片区断线 · 莲花")).to_be_visible()
+    expect(rows.filter(has_text="传感器电量耗尽")).to_have_count(0)
+    page.click("a[href='#homes']")
+    expect(page.locator(".homes-page .row").first).to_be_visible()
+    expect(page.locator(".homes-page .row", has_text="林虚构")).to_have_count(0)
+    page.click("a[href='#platform']")
+    expect(page.get_by_test_id("unprotected")).to_be_visible()
+    expect(page.get_by_test_id("quarantine")).to_have_count(0)
+    page.screenshot(path=OUTPUT / "console-zh-sub-district.png")
+    assert problems == []
+    page.close()
+
+
 async def _refuse(config: Path, lang: str) -> None:
     """Four messages in quarantine: one that is good by now, two that will never be, and rubbish."""
     loaded = load(config)

@@ -16,7 +16,7 @@ const CLOSE_UP = 14;
 /** Of an assignment that brings nobody any more. */
 const GONE = ["declined", "stood_down"];
 /** Half the width of a pin with its ring, in pixels, and some air. */
-const INCIDENT_R = 18;
+const INCIDENT_R = 17;
 const RESPONDER_R = 13;
 
 export function MapView({ incidents, selected }: Props) {
@@ -32,7 +32,7 @@ export function MapView({ incidents, selected }: Props) {
     map.current = created;
     markers.current.addTo(created);
     names.current.addTo(created);
-    created.on("zoomend", writeNames);
+    created.on("moveend", writeNames);
     const resize = new ResizeObserver(() => created.invalidateSize({ pan: false }));
     resize.observe(host.current!);
     return () => {

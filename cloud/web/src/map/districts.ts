@@ -42,11 +42,12 @@ export interface PinAt {
   readonly radius: number;
 }
 
-/** Write the names anew, as the map is zoomed now, beside the pins. */
+/** Write the names anew, as the map is seen now, beside the pins. */
 export function nameDistricts(map: L.Map, names: L.LayerGroup, lang: Lang, pins: readonly PinAt[]): void {
   names.clearLayers();
   const pencil = document.createElement("canvas").getContext("2d")!;
-  pencil.font = `600 12px ${getComputedStyle(map.getContainer()).fontFamily}`;
+  const style = getComputedStyle(map.getContainer());
+  pencil.font = `600 ${style.getPropertyValue("--name-size")} ${style.fontFamily}`;
   const wanted = DISTRICTS.features.map(({ properties: d, geometry }): Name => {
     const owns = (point: { x: number; y: number }) => {
       const { lng, lat } = map.layerPointToLatLng(L.point(point.x, point.y));
@@ -54,7 +55,9 @@ export function nameDistricts(map: L.Map, names: L.LayerGroup, lang: Lang, pins:
     };
     return { ...point(map, [d.lat, d.lon]), width: pencil.measureText(d[lang]).width + 4, owns };
   });
-  const spots = placed(wanted, pins.map(({ at, radius }): Pin => ({ ...point(map, at), radius })));
+  const { x: left, y: top } = map.containerPointToLayerPoint([0, 0]);
+  const view = { left, top, right: left + map.getSize().x, bottom: top + map.getSize().y };
+  const spots = placed(wanted, pins.map(({ at, radius }): Pin => ({ ...point(map, at), radius })), view);
   DISTRICTS.features.forEach(({ properties: d }, i) => {
     const spot = spots[i]!;
     const away: [number, number] = [wanted[i]!.x - spot.x, wanted[i]!.y - spot.y];

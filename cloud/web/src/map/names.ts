@@ -15,9 +15,18 @@ export interface Name extends Point {
   readonly owns: (point: Point) => boolean;
 }
 
+/** What is seen of the map. */
+export interface View {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
 const HEIGHT = 18;
 const STEP = 8;
-const FURTHEST = 80;
+/** Further away a name would be taken for another's. */
+const FURTHEST = 72;
 
 /** How a name may be moved, the shortest way first. */
 const MOVES: readonly Point[] = steps()
@@ -30,23 +39,25 @@ function steps(): number[] {
   return Array.from({ length: 2 * n + 1 }, (_, i) => (i - n) * STEP);
 }
 
-/** What it costs to lie on a pin or another name, and to leave one's own ground; the longest way costs 1. */
+/** What it costs to lie on a pin or another name, or to be cut off at the edge of the map, and to leave one's own ground;
+ * the longest way costs 1. */
 const COVER = 4;
 const LEAVE = 1;
 
 /** The middle of each name: off pins and other names if it can be, on its own ground, as near as possible to where it
  * belongs. The second round knows where all the others are. */
-export function placed(names: readonly Name[], pins: readonly Pin[]): readonly Point[] {
+export function placed(names: readonly Name[], pins: readonly Pin[], view: View): readonly Point[] {
   const places: Box[] = [];
   for (let round = 0; round < 2; round++) {
     names.forEach((name, i) => {
-      places[i] = place(name, pins, places.filter((_, other) => other !== i));
+      places[i] = place(name, pins, places.filter((_, other) => other !== i), view);
     });
   }
   return places;
 }
 
-function place({ x, y, width, owns }: Name, pins: readonly Pin[], others: readonly Box[]): Box {
+function place({ x, y, width, owns }: Name, pins: readonly Pin[], others: readonly Box[], view: View): Box {
+  const seen = x > view.left && x < view.right && y > view.top && y < view.bottom;
   let best: Box = { x, y, width };
   let least = Infinity;
   for (const move of MOVES) {
@@ -54,7 +65,8 @@ function place({ x, y, width, owns }: Name, pins: readonly Pin[], others: readon
     if (way >= least) break;
     const at = { x: x + move.x, y: y + move.y, width };
     const covered = pins.filter((pin) => covers(at, pin)).length + others.filter((other) => meets(at, other)).length;
-    const cost = way + COVER * covered + (owns(at) ? 0 : LEAVE);
+    const cut = seen && !within(at, view) ? COVER : 0;
+    const cost = way + COVER * covered + cut + (owns(at) ? 0 : LEAVE);
     if (cost < least) [best, least] = [at, cost];
   }
   return best;
@@ -62,6 +74,11 @@ function place({ x, y, width, owns }: Name, pins: readonly Pin[], others: readon
 
 interface Box extends Point {
   readonly width: number;
+}
+
+function within({ x, y, width }: Box, view: View): boolean {
+  const [w, h] = [width / 2, HEIGHT / 2];
+  return x - w >= view.left && x + w <= view.right && y - h >= view.top && y + h <= view.bottom;
 }
 
 function covers(name: Box, pin: Pin): boolean {
