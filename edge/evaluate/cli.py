@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,14 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--seed", type=_seed, default=0, help="of everything drawn by chance (default 0)")
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
+    for screen in (sys.stdout, sys.stderr):
+        if isinstance(screen, io.TextIOWrapper):
+            screen.reconfigure(errors="backslashreplace")
     try:
         if options.json is not None:
             writable(options.json)
         report: Report | None = options.run(options)
         if report is not None:
-            report.show()
             if options.json is not None:
-                report.write(options.json)
+                report.write(options.json)  # before the screen, which may be closed or know few letters
+            report.show()
     except (FormatError, OSError) as error:
         print(f"anju-evaluate: {error}", file=sys.stderr)
         return 2

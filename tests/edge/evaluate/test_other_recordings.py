@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +191,16 @@ def test_figures_that_could_not_be_written_are_not_computed(tmp_path: Path, caps
         main([*wrong, str(tmp_path / "out.json"), "--seed", "-1"])
 
 
+def test_a_screen_that_knows_few_letters(tmp_path: Path) -> None:
+    """Names that it cannot show cost neither the tables nor the figures."""
+    (tmp_path / "in.csv").write_text("timestamp,value\n1,1\n")
+    command = ["series", str(tmp_path / "in.csv"), "--out", str(tmp_path / "köln.csv"), "--json", str(tmp_path / "o")]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "edge.evaluate", *command], env=env, capture_output=True, text=True)
+    assert (done.returncode, "rows" in done.stdout) == (0, True), done.stderr
+    assert json.loads((tmp_path / "o").read_text())["rows"] == 1
+
+
 def test_a_recording_with_names_in_capitals(tmp_path: Path) -> None:
     """Of the axes, with a byte order mark and other columns beside."""
     signal, impact = physics.fall()
@@ -323,3 +336,15 @@ def test_a_flat_line_is_no_stillness(tmp_path: Path) -> None:
     pieces = still_pieces(load(Path(options[1]), Path(options[3])))
     assert [len(piece.acc) for piece in pieces] == [100, 100, 100, 100, 2]
     assert all(piece.acc.std() > 0 for piece in pieces)
+
+
+def test_what_the_detector_cannot_use_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings of ten samples a second are not silently recordings of falls that were missed."""
+    signals, rows = _trials()
+    slow = [signal[::5] for signal in signals]
+    for row, signal in zip(rows, slow, strict=True):
+        row |= {"acc_n": len(signal), "acc_fs_est": 10.0}
+    figures = _figures(tmp_path, "falls", *_written(tmp_path, slow, rows))
+    assert figures["hits"] == 0
+    assert figures["detector_counts"]["unusable_rate"] == sum(-(-len(signal) // 5) for signal in slow)
+    assert "unusable_rate" in capsys.readouterr().out
