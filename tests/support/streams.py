@@ -97,7 +97,8 @@ class Server:
     def client(self, cookie: str = "") -> httpx.AsyncClient:
         """A console that asks."""
         headers = {"X-Requested-With": "anju", "Cookie": cookie}
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, trust_env=False)
+        address = f"http://127.0.0.1:{self.port}"
+        return httpx.AsyncClient(base_url=address, headers=headers, timeout=_WAIT_S, trust_env=False)
 
     async def open(self, cookie: str, last_event_id: int | None = None) -> Stream:
         """A console that listens, after its first sign of life."""
