@@ -1,11 +1,11 @@
 /** Top bar: pages, figures of the moment, state of stream and sound, the operator. */
 
-import { lifeQueue, technicalQueue, unclaimedLife } from "../data/incidents";
+import { lifeQueue, newestUnclaimed, technicalQueue, unclaimedLife } from "../data/incidents";
 import { overview } from "../data/overview";
 import { type Page, page } from "../data/page";
 import { me, signOut } from "../data/session";
 import { lastHeard, streamState } from "../data/stream";
-import { age, code, type Key, t } from "../i18n";
+import { age, code, homeName, type Key, person, t } from "../i18n";
 import { audioState, endShift, startShift } from "../sound/shift";
 import { LanguageSwitch } from "./language-switch";
 
@@ -61,7 +61,19 @@ export function TopBar() {
         </button>
       </div>
       <Warnings />
+      <Spoken />
     </header>
+  );
+}
+
+/** What a screen reader says of a new incident, whatever page is open. */
+function Spoken() {
+  const incident = newestUnclaimed.value;
+  return (
+    <p class="only-heard" role="status" aria-live="assertive" data-testid="spoken">
+      {incident &&
+        `${t("overview.unclaimed")}: ${code("kind", incident.kind)} · ${incident.resident ? person(incident.resident) : homeName(incident.home.id)}`}
+    </p>
   );
 }
 

@@ -26,6 +26,9 @@ const open = computed(() => [...incidents.value.values()].filter((i) => i.state 
 export const lifeQueue = computed(() => open.value.filter((i) => i.class === "life"));
 export const technicalQueue = computed(() => open.value.filter((i) => i.class === "technical"));
 export const unclaimedLife = computed(() => lifeQueue.value.filter((i) => i.state === "new"));
+export const newestUnclaimed = computed(() =>
+  unclaimedLife.value.reduce<IncidentSummary | null>((a, b) => (a && a.opened_at >= b.opened_at ? a : b), null),
+);
 
 /** Whether the server's list is here: until then the queue is not empty, but unknown. */
 export const listed = signal(false);
