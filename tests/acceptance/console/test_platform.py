@@ -97,12 +97,13 @@ def test_an_operator_of_one_sub_district(browser: Browser, system: DemoSystem) -
     """The console says which, and shows its homes, its outage and its minutes, and no messages of the district."""
     config = system.options.folder / "cloud.toml"
     with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
+        aside.submit(lambda: asyncio.run(_open_technical(config, {"sensor_battery:door-1": "h-demo"}))).result()
         aside.submit(lambda: asyncio.run(_add_operator(config, "lianhua", system.password))).result()
     problems: list[str] = []
     page = open_console(browser, system, "zh", problems, login="lianhua")
     expect(page.locator(".user")).to_have_text("街道 演示 · 莲花")
     rows = page.get_by_test_id("incident-row")
-    expect(rows.filter(has_text="片区断线 · 莲花")).to_be_visible()
+    expect(rows.filter(has_text="片区断线 · 莲花").first).to_be_visible(timeout=WAIT_MS)
     expect(rows.filter(has_text="传感器电量耗尽")).to_have_count(0)
     page.click("a[href='#homes']")
     expect(page.locator(".homes-page .row").first).to_be_visible()
