@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edge.detectors.fall_features import NAMES
 from edge.readings import BodyPosition, Sensitivity
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 LEAF: Final = 255
 MODELS: Final = "models"
 
@@ -100,6 +100,8 @@ def load_model(path: Path) -> FallModel:
     names = about.get("features")
     if about.get("format") != FORMAT or not names or names != list(NAMES[: len(names)]):
         raise ValueError(f"{path}: a model of other figures than this software measures; train it anew")
+    if not _sound(len(names), **nodes):
+        raise ValueError(f"{path}: a damaged model of falls: its nodes do not fit together")
     return FallModel(
         **nodes,
         depth=int(about["depth"]),
@@ -109,6 +111,21 @@ def load_model(path: Path) -> FallModel:
         figures=len(names),
         about=about,
     )
+
+
+def _sound(figures: int, feature: NDArray[Any], limit: NDArray[Any], left: NDArray[Any], roots: NDArray[Any]) -> bool:
+    """Whether every way through the trees stays in its tree: a damaged file must not be found out by a fall."""
+    n = len(feature)
+    kinds = [array.dtype for array in (feature, limit, left, roots)]
+    if kinds != [np.uint8, np.float32, np.uint16, np.uint32] or not len(limit) == len(left) == n or len(roots) == 0:
+        return False
+    sizes: NDArray[np.int64] = np.diff(np.append(roots, n).astype(np.int64))
+    if roots[0] != 0 or (sizes <= 0).any():
+        return False
+    leaf = feature == LEAF
+    furthest = left.astype(np.int64) + ~leaf
+    inside = (leaf | (feature < figures)) & (furthest < np.repeat(sizes, sizes))
+    return bool(inside.all() and np.isfinite(limit).all())
 
 
 def models_for(position: BodyPosition) -> tuple[FallModel, ...]:

@@ -237,11 +237,15 @@ def _threshold(table: Table, scores: NDArray[np.float64], hours: float, aim: Aim
 
 
 def reaching(table: Table, scores: NDArray[np.float64], share: float) -> float:
-    """The highest threshold that finds so many of the falls that have an impact at all."""
+    """The highest threshold that finds so many of the falls that have an impact at all. Raises FormatError if none
+    has.
+    """
     best: dict[tuple[int, int], float] = {}
     for row in np.flatnonzero(table.fall >= 0):
         key = (int(table.stream[row]), int(table.fall[row]))
         best[key] = max(best.get(key, -np.inf), float(scores[row]))
+    if not best:
+        raise FormatError("no fall of the people that set the threshold has an impact; more of them must be left out")
     ranked = sorted(best.values(), reverse=True)
     return ranked[max(0, int(np.ceil(share * len(ranked))) - 1)] - 1e-4
 

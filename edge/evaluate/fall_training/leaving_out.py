@@ -69,7 +69,7 @@ def leave_out(
 
 def hours_of(trials: Sequence[Trial], without: set[str] | None = None) -> float:
     """Hours of activities (not falls), perhaps without some people."""
-    return sum(t.duration_s for t in trials if not t.is_fall and t.subject not in (without or ())) / 3600
+    return sum(t.recorded_s for t in trials if not t.is_fall and t.subject not in (without or ())) / 3600
 
 
 def save(models: Mapping[str, FallModel], folder: Path) -> None:

@@ -11,6 +11,7 @@ from rich.progress import track
 
 from edge.evaluate.fall_training import simulated
 from edge.evaluate.fall_training.fit import RECIPES, Recipe, budgeted, unseen
+from edge.evaluate.fall_training.leaving_out import hours_of
 from edge.evaluate.fall_training.table import FALL, LEFT_OUT, Table, found
 from edge.evaluate.recordings import Trial
 
@@ -26,7 +27,7 @@ def compared(
     seed: int,
 ) -> dict[str, dict[str, float]]:
     """Share of falls found by each approach where its false alarms keep to so many an hour."""
-    hours = sum(t.duration_s for t in trials if not t.is_fall) / 3600
+    hours = hours_of(trials)
     falls = sum(t.is_fall for t in trials)
     large = Recipe(trees=160, leaves=12, rate=0.06, share_of_figures=0.3)
     own = training.rows((training.weight == 1.0) & (training.subject != simulated.SUBJECT))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.detectors.fall import FallDetector
 from edge.detectors.fall_features import NAMES
@@ -20,6 +23,7 @@ from edge.evaluate.fall_training.fit import BESIDE, RECIPES, fit, platt, reachin
 from edge.evaluate.fall_training.table import Table, found
 from edge.evaluate.joining import START, streams
 from edge.evaluate.recordings import load
+from edge.evaluate.report import FormatError
 from edge.readings import BodyPosition, Sensitivity
 from tests.edge.detectors import fall_physics as physics
 
@@ -97,6 +101,28 @@ def test_a_file_that_is_no_model(
     (tmp_path / "m.npz").write_bytes(content)
     assert main(["falls", *people, "--model", str(tmp_path / "m.npz")]) == 2
     assert "m.npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("feature", lambda a: np.where(a == 0, 77, a).astype(np.uint8)),
+        ("limit", lambda a: np.where(np.arange(len(a)) == 5, np.nan, a).astype(np.float32)),
+        ("limit", lambda a: a[:-1]),
+        ("left", lambda a: a + np.uint16(60_000)),
+        ("left", lambda a: a.astype(np.uint32)),
+        ("roots", lambda a: a[1:]),
+        ("roots", lambda a: a[::-1]),
+        ("roots", lambda a: a[:0]),
+    ],
+)
+def test_a_damaged_model(tmp_path: Path, name: str, damage: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    """It is refused when it is read, not found out by a fall."""
+    with np.load(Path("edge/detectors/models/fall_waist.npz")) as arrays:
+        parts = dict(arrays)
+    np.savez(tmp_path / "m.npz", **parts | {name: damage(parts[name])})
+    with pytest.raises(ValueError, match="damaged"):
+        load_model(tmp_path / "m.npz")
 
 
 @pytest.mark.parametrize("position", [BodyPosition.WAIST, BodyPosition.WRIST])
@@ -188,6 +214,8 @@ def test_a_share_of_falls_sets_the_threshold(share: float, least: float) -> None
     threshold = reaching(table, scores, share)
     assert least - 0.01 < threshold < least
     assert found(table, scores, threshold) >= share * 4
+    with pytest.raises(FormatError, match="no fall"):
+        reaching(table.rows(falls < 0), scores[falls < 0], share)
 
 
 def test_confidence_of_scores_that_spread_wide() -> None:
