@@ -119,7 +119,7 @@ def _sound(figures: int, feature: NDArray[Any], limit: NDArray[Any], left: NDArr
     kinds = [array.dtype for array in (feature, limit, left, roots)]
     if kinds != [np.uint8, np.float32, np.uint16, np.uint32] or not len(limit) == len(left) == n or len(roots) == 0:
         return False
-    sizes: NDArray[np.int64] = np.diff(np.append(roots, n).astype(np.int64))
+    sizes = np.append(roots[1:], n).astype(np.int64) - roots
     if roots[0] != 0 or (sizes <= 0).any():
         return False
     leaf = feature == LEAF
