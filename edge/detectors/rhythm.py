@@ -1,11 +1,10 @@
 """When a silence is too long for this home at this hour: an alert line learned from its own days, and its budget.
 
 Theory of operation. A home's past is a list of silences (start, end, context); time away or unobserved is in the list
-too and counts as unknown. For every quarter of an hour of the day, each past day says how long it had been quiet then.
-The alert line is a high quantile of that over the days (after Cuddihy et al. 2007, "Algorithm to automatically detect
-abnormally long periods of inactivity in a home"). A silence is scored by how far it exceeds the line. What excess is
-alarming is not fixed: every past day is scored against the line of the other days, and from the distribution of those
-daily maxima the excess is taken that a day reaches by chance as rarely as the budget allows.
+too and counts as unknown. From them comes what is usual (`past_silences`). A silence is scored by how far it exceeds
+that. What excess is alarming is not fixed: every past day is scored against the line of the other days, and from the
+distribution of those daily maxima the excess is taken that a day reaches by chance as rarely as the budget allows. One
+day in thirty cannot be read off a week or two: what other homes showed counts as so many days of this one's.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 96
-_BIN_S = 86_400 // BINS
+from edge.detectors.past_silences import Line, Moments, begin_of, bin_of, lay_out
+
 SHORTEST_S = 900.0
 """A shorter silence is not remembered."""
 DAYS_KEPT = 42
@@ -28,17 +27,13 @@ MOST_SILENCES = 2_000
 DAYS_NEEDED = 5
 """Whole days before the line is used; until then the fixed limit holds."""
 _DAYS_FOR_WEEKDAYS = 28
-_QUANTILE = 0.96
-"""The longest of a few days; the second longest of six weeks, so that one odd day does not stand for all of them."""
-_EARLIER, _LATER = 3, 8
-"""Quarters of an hour by which a habit may come earlier; and in which its weight fades when it comes later."""
-_OFFSET_H = 2.0
+_OFFSET_H = 3.0
 """Added to both sides, so that minutes more than minutes are no excess."""
-_PRIOR_SPREAD, _PRIOR_DAYS = 0.2, 4.0
-"""Spread of the logarithm of the daily excess expected before any day was seen, and how many days that is worth."""
+_PRIOR_CENTRE, _PRIOR_SPREAD, _PRIOR_DAYS = 0.1, 0.22, 8.0
+"""Centre and spread of the logarithm of the daily excess, and how many days of a home's own they are worth
+(docs/detectors/routine.md tells where they are from).
+"""
 UNKNOWN = "unknown"
-
-Line = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +57,31 @@ class Verdict:
 class Rhythm:
     """The silences of one home and what they make of the present one. Pure; local time by `zone`."""
 
-    def __init__(self, zone: tzinfo, contexts: tuple[str, ...], *, budget_per_30_days: float, fixed_h: float) -> None:
+    def __init__(
+        self,
+        zone: tzinfo,
+        contexts: tuple[str, ...],
+        *,
+        budget_per_30_days: float,
+        fixed_h: float,
+        apart: frozenset[str] = frozenset(),
+    ) -> None:
+        """`apart` are contexts whose silences say nothing about those of others."""
         self._zone = zone
         self._contexts = contexts
+        self._pooled = np.array([context not in apart for context in contexts])
         self._budget = budget_per_30_days
         self._fixed_h = fixed_h
         self._silences: list[tuple[float, float, str]] = []
         self._built: int | None = None
         self._lines: dict[bool, Line] = {}
+        self._days = 0
         self._excesses: NDArray[np.float64] = np.zeros(0)
 
     @property
     def days(self) -> int:
         """How many whole days the present line rests on."""
-        return len(self._excesses)
+        return self._days
 
     def learn(self, start: float, end: float, context: str) -> None:
         """A silence is over; `context` UNKNOWN says that nothing is known of that time."""
@@ -100,7 +106,8 @@ class Rhythm:
         if self.days < DAYS_NEEDED:
             return Verdict(quiet, self._fixed_h, quiet / self._fixed_h, 1.0, None)
         line = self._lines[_weekend(local.toordinal()) if len(self._lines) > 1 else False]
-        usual = float(line[self._contexts.index(context), _bin(local)])
+        at = (self._contexts.index(context), bin_of(local), begin_of(self._local(start)))
+        usual = float(line.usual_h(*(np.array([index]) for index in at))[0])
         excess = (quiet + _OFFSET_H) / (usual + _OFFSET_H)
         return Verdict(quiet, usual, excess, self._limit(), self._chance(excess))
 
@@ -118,78 +125,34 @@ class Rhythm:
 
     def _rebuild(self, today: int) -> None:
         self._built = today
-        self._lines, self._excesses = {}, np.zeros(0)
-        quiet, days = self._table(today)
-        if len(days) < DAYS_NEEDED:
+        self._lines, self._excesses, self._days = {}, np.zeros(0), 0
+        index = {context: i for i, context in enumerate(self._contexts)}
+        spans = [(self._local(a), self._local(b), index.get(c)) for a, b, c in self._silences]
+        past = lay_out(spans, len(self._contexts), today, DAYS_KEPT)
+        if len(past.days) < DAYS_NEEDED:
             return
-        wide = _dilated(quiet)
-        weekends = np.array([_weekend(day) for day in days])
-        classes = [weekends, ~weekends] if len(days) >= _DAYS_FOR_WEEKDAYS else [np.ones(len(days), bool)]
-        excesses = np.zeros(len(days))
+        self._days = len(past.days)
+        weekends = np.array([_weekend(day) for day in past.days])
+        classes = [weekends, ~weekends] if self._days >= _DAYS_FOR_WEEKDAYS else [np.ones(self._days, bool)]
+        excesses: list[float] = []
         for members in classes:
             if not members.any():
                 continue
-            index = np.flatnonzero(members)
-            self._lines[bool(weekends[index[0]]) and len(classes) > 1] = self._line(wide[index])
-            for i in index:
-                others = self._line(wide[index[index != i]])
-                excesses[i] = np.nanmax((np.nan_to_num(quiet[i]) + _OFFSET_H) / (others + _OFFSET_H))
+            own = np.flatnonzero(members)
+            self._lines[bool(weekends[own[0]]) and len(classes) > 1] = past.line(own, self._fixed_h, self._pooled)
+            for day in own:
+                if len(past.moments[day].quiet_h):
+                    others = past.line(own[own != day], self._fixed_h, self._pooled)
+                    excesses.append(_excess(past.moments[day], others))
         if len(classes) > 1 and len(self._lines) < 2:
             self._lines = {False: next(iter(self._lines.values()))}
-        self._excesses = np.log(np.maximum(excesses, 1e-3))
-
-    def _line(self, days: NDArray[np.float64]) -> Line:
-        """The high quantile over days, shape (contexts, BINS); the fixed limit where no day is known."""
-        ordered = np.sort(days, axis=0)
-        known = (~np.isnan(days)).sum(axis=0)
-        place = np.ceil(_QUANTILE * np.maximum(known - 1, 0)).astype(np.int64)
-        line = np.take_along_axis(ordered, place[None], axis=0)[0] if len(days) else np.full(days.shape[1:], np.nan)
-        result: Line = np.where(np.isnan(line), self._fixed_h, line)
-        return result
-
-    def _table(self, today: int) -> tuple[NDArray[np.float64], list[int]]:
-        """Hours of silence by whole past day, context and quarter of an hour; NaN where unknown."""
-        ordinals: dict[int, int] = {}
-        spans = [(self._local(a), self._local(b), c) for a, b, c in self._silences]
-        for begin, end, _ in spans:
-            for day in range(begin.toordinal(), min(end.toordinal(), today - 1) + 1):
-                ordinals.setdefault(day, 0)
-        days = sorted(day for day in ordinals if day < today)[1:][-DAYS_KEPT:]
-        row = {day: i for i, day in enumerate(days)}
-        table = np.zeros((len(days), len(self._contexts), BINS))
-        for begin, end, context in spans:
-            self._enter(table, row, begin, end, context)
-        known = np.flatnonzero((~np.isnan(table)).any(axis=(1, 2)))
-        return table[known], [days[i] for i in known]
-
-    def _enter(
-        self, table: NDArray[np.float64], row: dict[int, int], begin: datetime, end: datetime, context: str
-    ) -> None:
-        """Write one silence into every quarter of an hour it touches."""
-        for day in range(begin.toordinal(), end.toordinal() + 1):
-            if day not in row:
-                continue
-            midnight = datetime.fromordinal(day).replace(tzinfo=self._zone).timestamp()
-            a, b = begin.timestamp() - midnight, end.timestamp() - midnight
-            bins = np.arange(max(0, int(a // _BIN_S)), min(BINS, int(b // _BIN_S) + 1))
-            if context == UNKNOWN:
-                table[row[day], :, bins] = np.nan
-                continue
-            hours = (np.minimum((bins + 1) * _BIN_S, b) - a) / 3600.0
-            cell = table[row[day], self._contexts.index(context)]
-            cell[bins] = np.fmax(cell[bins], hours)
+        self._excesses = np.log(excesses)
 
     def _limit(self) -> float:
-        """The excess a day reaches by chance with the budget's probability: Student's t over the logarithms of past
-        days with a prior on their spread, and never below what the days themselves say (their order statistic).
-        """
-        n = self.days
-        chance = min(self._budget / 30.0, 0.5)
+        """The excess a day reaches by chance with the budget's probability."""
         centre, spread, freedom = self._fit()
-        z = NormalDist().inv_cdf(1 - chance) * (8 * freedom + 3) / (8 * freedom + 1)
-        t = math.sqrt(freedom * math.expm1(z * z / freedom))
-        seen = np.sort(self._excesses)[max(0, n - 1 - int(chance * n))]
-        return math.exp(max(centre + spread * t, float(seen)))
+        z = NormalDist().inv_cdf(1 - min(self._budget / 30.0, 0.5)) * (8 * freedom + 3) / (8 * freedom + 1)
+        return math.exp(centre + spread * math.sqrt(freedom * math.expm1(z * z / freedom)))
 
     def _chance(self, excess: float) -> float:
         centre, spread, freedom = self._fit()
@@ -198,35 +161,26 @@ class Rhythm:
         return 1 - NormalDist().cdf(z)
 
     def _fit(self) -> tuple[float, float, float]:
-        n = self.days
-        centre = float(self._excesses.mean())
-        squares = float(((self._excesses - centre) ** 2).sum()) + _PRIOR_DAYS * _PRIOR_SPREAD**2
-        freedom = n - 1 + _PRIOR_DAYS
-        return centre, math.sqrt(squares / freedom * (1 + 1 / n)), freedom
+        """Centre, spread and degrees of freedom of Student's t for the logarithm of the next day's excess: the
+        posterior predictive of a normal law with a normal-inverse-gamma prior (Gelman et al., "Bayesian Data
+        Analysis", 3rd ed., section 3.3).
+        """
+        n, prior = len(self._excesses), _PRIOR_DAYS
+        mean = float(self._excesses.mean()) if n else _PRIOR_CENTRE
+        squares = float(((self._excesses - mean) ** 2).sum()) + prior * _PRIOR_SPREAD**2
+        squares += prior * n / (prior + n) * (mean - _PRIOR_CENTRE) ** 2
+        centre = (prior * _PRIOR_CENTRE + n * mean) / (prior + n)
+        return centre, math.sqrt(squares / (prior + n) * (1 + 1 / (prior + n))), prior + n
 
 
-def _dilated(quiet: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest value of `_EARLIER` quarters of an hour ahead and of `_LATER` behind, these fading to nothing;
-    running on from day to day.
-    """
-    days, contexts, bins = quiet.shape
-    flat = quiet.transpose(1, 0, 2).reshape(contexts, days * bins)
-    padded = np.pad(flat, ((0, 0), (_LATER, _EARLIER)), constant_values=np.nan)
-    wide = flat
-    for shift in range(-_EARLIER, _LATER):
-        begin = _LATER - shift
-        wide = np.fmax(wide, padded[:, begin : begin + days * bins] * (1 - max(shift, 0) / _LATER))
-    wide = np.where(np.isnan(flat), np.nan, wide)
-    result: NDArray[np.float64] = wide.reshape(contexts, days, bins).transpose(1, 0, 2)
-    return result
+def _excess(of: Moments, line: Line) -> float:
+    """The largest excess of a day's silences over a line."""
+    usual = line.usual_h(of.context, of.at, of.begin)
+    return float(((of.quiet_h + _OFFSET_H) / (usual + _OFFSET_H)).max())
 
 
 def _weekend(ordinal: int) -> bool:
     return (ordinal - 1) % 7 >= 5
-
-
-def _bin(local: datetime) -> int:
-    return (local.hour * 60 + local.minute) * 60 // _BIN_S
 
 
 def _silences(state: object, contexts: tuple[str, ...]) -> list[tuple[float, float, str]]:

@@ -58,7 +58,11 @@ class RoutineDetector:
         self._profile = profile
         self._presence = Presence(devices, pets=profile.pets)
         self._rhythm = Rhythm(
-            profile.zone, _CONTEXTS, budget_per_30_days=profile.false_alarms_per_30_days, fixed_h=FIXED_LIMIT_H
+            profile.zone,
+            _CONTEXTS,
+            budget_per_30_days=profile.false_alarms_per_30_days,
+            fixed_h=FIXED_LIMIT_H,
+            apart=frozenset({"out"}),
         )
         self._seen: float | None = None
         self._judged = float("-inf")

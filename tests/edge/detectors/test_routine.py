@@ -194,6 +194,31 @@ def test_restarts_before_and_after_the_alarm_change_nothing() -> None:
     assert found == expected
 
 
+def test_a_night_that_begins_in_another_room_is_an_ordinary_night() -> None:
+    """Two weeks of evenings in the bathroom alone; then one on which the fridge is the last that is heard, which it
+    never was so late: no alarm before the usual time of getting up, and one after it.
+    """
+    home = tuple(d for d in HOME if d.role is not DeviceRole.BED)
+    rng, detector = random.Random(1), RoutineDetector(home, profile())
+    days = [r for n in range(14) for r in day(n, rng) if r.device == "pir-2" or (r.at - START) % DAY < 20 * HOUR]
+    washed = [Reading("pir-2", "motion", START + n * DAY + 22.4 * HOUR, True) for n in range(13)]
+    feed(detector, sorted([r for r in [*days, *washed] if r.device != "bed-1"], key=lambda r: r.at))
+    late, morning = START + 13 * DAY + 22.6 * HOUR, START + 14 * DAY + 7.5 * HOUR
+    assert feed(detector, [Reading("fridge", "contact_open", late, True)], morning) == []
+    assert feed(detector, [Reading("x", "motion", morning, True)], morning + 12 * HOUR) != []
+
+
+def test_a_home_that_lives_by_the_clock_is_watched_more_closely_the_longer_it_is_known() -> None:
+    """The excess that alarms comes from other homes at first and from the own days later."""
+    limits = []
+    for known in (7, 14, 40):
+        detector, _ = lived(known)
+        at = START + known * DAY + 10 * HOUR
+        found = feed(detector, [Reading("fridge", "contact_open", at, True)], at + DAY)
+        limits.append(found[0].evidence[0].numbers["limit"])
+    assert limits[0] > limits[1] > limits[2] > 1
+
+
 def test_who_was_last_seen_in_the_kitchen_late_is_not_up_either() -> None:
     """Without a sensor of the bed: the fridge at eleven in the evening, then nothing until the morning."""
     home = tuple(d for d in HOME if d.role is not DeviceRole.BED)
