@@ -33,6 +33,8 @@ _PRIOR_CENTRE, _PRIOR_SPREAD, _PRIOR_DAYS = 0.1, 0.22, 8.0
 """Centre and spread of the logarithm of the daily excess, and how many days of a home's own they are worth
 (docs/detectors/routine.md tells where they are from).
 """
+_DAYS_FOR_ORDER = 20
+"""The worst of fewer days says too little: the next day passes it too often, or it was odd by chance."""
 UNKNOWN = "unknown"
 
 
@@ -149,10 +151,16 @@ class Rhythm:
         self._excesses = np.log(excesses)
 
     def _limit(self) -> float:
-        """The excess a day reaches by chance with the budget's probability."""
+        """The excess a day reaches by chance with the budget's probability; once enough days are known, never below
+        what these themselves say (their order statistic), as odd days may be more frequent than in a normal law.
+        """
+        n, chance = len(self._excesses), min(self._budget / 30.0, 0.5)
         centre, spread, freedom = self._fit()
-        z = NormalDist().inv_cdf(1 - min(self._budget / 30.0, 0.5)) * (8 * freedom + 3) / (8 * freedom + 1)
-        return math.exp(centre + spread * math.sqrt(freedom * math.expm1(z * z / freedom)))
+        z = NormalDist().inv_cdf(1 - chance) * (8 * freedom + 3) / (8 * freedom + 1)
+        limit = centre + spread * math.sqrt(freedom * math.expm1(z * z / freedom))
+        if n >= _DAYS_FOR_ORDER:
+            limit = max(limit, float(np.sort(self._excesses)[n - 1 - int(chance * n)]))
+        return math.exp(limit)
 
     def _chance(self, excess: float) -> float:
         centre, spread, freedom = self._fit()
