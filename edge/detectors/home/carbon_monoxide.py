@@ -66,6 +66,7 @@ class CarbonMonoxideDetector:
         self._air: dict[str, _Air] = {}
         self._judge_themselves: set[str] = set()
         self._seen: float | None = None
+        self._looked = -math.inf
         self.counts: Counter[str] = Counter()
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
@@ -89,8 +90,9 @@ class CarbonMonoxideDetector:
 
     def on_tick(self, now: float) -> list[Detection]:
         """Levels must hold, and values grow stale."""
-        if self._seen is not None and 0 <= now - self._seen < _LOOK_EVERY_S:
-            return []
+        if 0 <= now - self._looked < _LOOK_EVERY_S:
+            return []  # since the last look, not the last value: one sensor that speaks often must not delay the others
+        self._looked = now
         self._pass_time(now)
         return [d for device, air in sorted(self._air.items()) for d in self._judge(device, air, now, fresh=False)]
 

@@ -103,6 +103,7 @@ class ClimateDetector:
         self._rooms = {name: _Room(heat=_Side([None] * len(heat)), cold=_Side([None] * len(cold))) for name in rooms}
         self._heat, self._cold = heat, cold
         self._seen: float | None = None
+        self._looked = -math.inf
         self.counts: Counter[str] = Counter()
 
     def on_reading(self, reading: Reading, now: float) -> list[Detection]:
@@ -127,8 +128,9 @@ class ClimateDetector:
 
     def on_tick(self, now: float) -> list[Detection]:
         """Levels must hold; values grow stale."""
-        if self._seen is not None and 0 <= now - self._seen < 60.0:
-            return []
+        if 0 <= now - self._looked < 60.0:
+            return []  # since the last look, not the last value: a room that speaks often must not delay the others
+        self._looked = now
         found = self._pass_time(now)
         for device, room in self._rooms.items():
             found += self._judge(device, room, now)

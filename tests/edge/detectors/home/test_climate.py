@@ -116,6 +116,18 @@ def test_silence_gaps_and_steps_never_alarm() -> None:
         assert all(d.at >= _START + step + 2 * _HOUR - 1 for d in found)
 
 
+def test_a_room_that_speaks_often_delays_no_other() -> None:
+    """One room speaks every half minute; the other has said once that it is cold, and is told after two hours."""
+    rooms = [Device(name, DeviceRole.CLIMATE, name) for name in ("cold", "chatty")]
+    detector, found = ClimateDetector(rooms), []
+    detector.on_reading(Reading("cold", "temperature", _START, 8.0), _START)
+    for i in range(1, 260):
+        now = _START + 30.0 * i
+        found += detector.on_reading(Reading("chatty", "temperature", now, 21.0), now)
+        found += detector.on_tick(now)
+    assert "cold_below_9" in [d.reason for d in found if d.device == "cold"]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 95.0, 300.0, -40.0, True, "5"])
 def test_wrong_values_never_alarm(value: float | bool | str) -> None:
     """NaN, Fahrenheit, kelvin, a freezer, a flag, a text: left out."""
