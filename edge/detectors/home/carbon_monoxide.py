@@ -27,7 +27,10 @@ STILL = 0.9
 """A level goes on until the value is below this share of it."""
 MOST_PPM = 10_000.0
 STALE_S = 1800.0
-"""A value stands for so long; then nobody knows, and a level must hold anew."""
+"""A value stands for so long; then nobody knows, and nothing is concluded from it."""
+BETWEEN_S = 7200.0
+"""What two values say that are no further apart than this was so in between: some sensors speak once in half an hour or
+an hour. After a longer silence a level must hold anew."""
 LONGEST_TICK_GAP_S = 300.0
 _LOOK_EVERY_S = 5.0
 
@@ -84,6 +87,10 @@ class CarbonMonoxideDetector:
             self.counts["late"] += 1
         elif device not in self._judge_themselves:
             air = self._air.setdefault(device, _Air())
+            if now - air.at > BETWEEN_S:
+                air.since, air.values = [None] * len(LEVELS), [0] * len(LEVELS)
+            if now - air.at > STALE_S:
+                air.good_since = None
             air.ppm, air.at = float(value), now
             return self._judge(device, air, now, fresh=True)
         return []
@@ -98,7 +105,6 @@ class CarbonMonoxideDetector:
 
     def _judge(self, device: str, air: _Air, now: float, *, fresh: bool) -> list[Detection]:
         if air.ppm is None or now - air.at > STALE_S:
-            air.since, air.values, air.good_since = [None] * len(LEVELS), [0] * len(LEVELS), None
             return []
         if _reached(air, air.ppm, now, fresh=fresh) and not air.told:
             air.told, air.good_since = True, None

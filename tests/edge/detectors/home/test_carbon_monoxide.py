@@ -78,6 +78,19 @@ def test_a_sensor_that_falls_silent_proves_nothing_more() -> None:
     assert _run(lambda _: 60.0, 120, last_s=1_200) == []
 
 
+@pytest.mark.parametrize("every_min", [29, 31, 35, 50, 60])
+def test_a_sensor_that_speaks_once_in_half_an_hour(every_min: int) -> None:
+    """Two values that agree say what was in between: 60 ppm is told within the 90 minutes of the standard. A
+    value three hours later says nothing of the time between.
+    """
+    found = _run(lambda _: 60.0, 200, 60.0 * every_min)
+    assert [d.cleared for _, d in found] == [False]
+    assert 60 <= found[0][0] <= 90
+    assert _run(lambda _: 60.0, 200, 180 * 60.0) == []
+    ends = _run(lambda s: 60.0 if s < 7_200 else 3.0, 400, 60.0 * every_min)
+    assert [d.cleared for _, d in ends] == [False, True]
+
+
 @pytest.mark.parametrize("flag", [True, False])
 def test_a_device_that_judges_by_itself_is_left_to_it(flag: bool) -> None:
     """Its number neither raises an alarm nor ends that of its flag."""
