@@ -119,7 +119,7 @@ def test_silence_gaps_and_steps_never_alarm() -> None:
 def test_a_room_that_speaks_often_delays_no_other() -> None:
     """One room speaks every half minute; the other has said once that it is cold, and is told after two hours."""
     rooms = [Device(name, DeviceRole.CLIMATE, name) for name in ("cold", "chatty")]
-    detector, found = ClimateDetector(rooms), []
+    detector, found = ClimateDetector(rooms), list[Detection]()
     detector.on_reading(Reading("cold", "temperature", _START, 8.0), _START)
     for i in range(1, 260):
         now = _START + 30.0 * i
