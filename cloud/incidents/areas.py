@@ -15,13 +15,17 @@ def outage_cause(area: str) -> str:
 
 
 def area_of(sub_district: str, cause: str) -> str | None:
-    """The area of an incident by its home's sub-district ("" of the platform) and its cause; None: it concerns all."""
-    if cause.startswith(_OUTAGE):
-        return cause.removeprefix(_OUTAGE)
-    return sub_district or None
+    """The area of an incident by its home's sub-district ("" of the platform) and its cause; None: it concerns all.
+
+    Only the platform tells of outages: of a home, the cause is what its gateway says, and moves it nowhere.
+    """
+    if sub_district:
+        return sub_district
+    return cause.removeprefix(_OUTAGE) if cause.startswith(_OUTAGE) else None
 
 
 def concerning(area: str) -> ColumnElement[bool]:
     """Incidents that concern an area, as `area_of` has it, or all."""
-    of_homes = incidents.c.home_id.in_(select(homes.c.id).where(homes.c.sub_district.in_((area, ""))))
-    return of_homes & or_(incidents.c.cause == outage_cause(area), incidents.c.cause.not_like(f"{_OUTAGE}%"))
+    own, platform = (incidents.c.home_id.in_(select(homes.c.id).where(homes.c.sub_district == of)) for of in (area, ""))
+    elsewhere = incidents.c.cause.startswith(_OUTAGE, autoescape=True) & (incidents.c.cause != outage_cause(area))
+    return or_(own, platform & ~elsewhere)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from cloud.context import Context
-from cloud.db.schema import homes, incident_events, users
+from cloud.db.schema import homes, incident_events, incidents, users
 from cloud.incidents.events import record
 from cloud.incidents.technical import open_technical
 from cloud.registry.importer import import_registry
@@ -120,11 +120,31 @@ async def test_nobody_acts_on_an_incident_of_another_area(context: Context, dist
             assert (await client.post(f"{path}/claim", json={"version": version})).status_code == 200
 
 
-async def _happens(context: Context, *incidents: str) -> int:
+async def test_a_home_cannot_leave_its_area(context: Context, district: District, tmp_path: Path) -> None:
+    """A fault that a gateway calls by an outage's name is still its home's: listed and streamed there, and only there."""
+    cause = f"area_outage:{district.far}"
+    async with context.work() as work:
+        await open_technical(work, HOME, cause, "gateway:g")
+    (incident,) = await rows_of(context, incidents, incidents.c.home_id == HOME, incidents.c.cause == cause)
+    async with serving(context, tmp_path) as server:
+        cookies = {login: await server.sign_in(login) for login in ("near", "far")}
+        for login, seen in (("near", 200), ("far", 404)):
+            async with server.client(cookies[login]) as client:
+                assert (await client.get(f"/api/v1/incidents/{incident['id']}")).status_code == seen
+        streams = {login: await server.open(cookie) for login, cookie in cookies.items()}
+        last = await _happens(context, incident["id"], district.alarm, district.fault)
+        await streams["near"].read_to(last - 1)
+        await streams["far"].read_to(last)
+        assert {login: stream.positions for login, stream in streams.items()} == {
+            "near": [last - 2, last - 1], "far": [last]
+        }  # fmt: skip
+
+
+async def _happens(context: Context, *incident_ids: str) -> int:
     """An entry in the log of each; returns the position of the last."""
     last = 0
     async with context.work() as work:
-        for incident in incidents:
+        for incident in incident_ids:
             last = await record(work, incident, "note", "system", text="x")
     return last
 
