@@ -124,7 +124,9 @@ async def _tell_contacts(work: Work, incident: dict[str, Any], *, only_next: boo
 
 
 async def _tell_supervisors(work: Work, incident: dict[str, Any]) -> list[str]:
-    """Those of the incident's sub-district and of the whole district; where there are none, all: somebody must hear."""
+    """Those of the incident's sub-district and of the whole district. Where there are none, or every message to them
+    has failed, all: somebody must hear.
+    """
     rows = await work.all(
         select(users)
         .where(users.c.role == "supervisor", users.c.phone != "", users.c.disabled_at.is_(None))
@@ -132,7 +134,10 @@ async def _tell_supervisors(work: Work, incident: dict[str, Any]) -> list[str]:
     )
     home = await work.one(select(homes.c.address, homes.c.sub_district).where(homes.c.id == incident["home_id"]))
     area = area_of(home["sub_district"] if home else "", incident["cause"])
-    rows = [row for row in rows if row["sub_district"] in (None, area)] or rows
+    known = await told_before(work, incident["id"], "supervisor_alarm")
+    of_area = [row for row in rows if row["sub_district"] in (None, area)]
+    if any(known.get(f"user:{row['id']}", True) for row in of_area):
+        rows = of_area
     name = await resident_name(work, incident["home_id"])
     for row in rows:
         params = {

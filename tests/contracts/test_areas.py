@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from cloud.context import Context
-from cloud.db.schema import homes, incident_events, incidents, users
+from cloud.db.schema import homes, incident_events, incidents, outbox, users
 from cloud.incidents.events import record
 from cloud.incidents.technical import open_technical
 from cloud.registry.importer import import_registry
@@ -121,7 +121,7 @@ async def test_nobody_acts_on_an_incident_of_another_area(context: Context, dist
 
 
 async def test_a_home_cannot_leave_its_area(context: Context, district: District, tmp_path: Path) -> None:
-    """A fault that a gateway calls by an outage's name is still its home's: listed and streamed there, and only there."""
+    """A fault that a gateway calls by an outage's name is still of its home: listed and streamed there only."""
     cause = f"area_outage:{district.far}"
     async with context.work() as work:
         await open_technical(work, HOME, cause, "gateway:g")
@@ -192,3 +192,28 @@ async def test_supervisors_of_the_area_are_told(context: Context, district: Dist
     async with context.work() as work:
         await work.run(update(users).where(users.c.id != "u-far").values(phone=""))
     assert await told() == {"user:u-chief", "user:u-near", "user:u-far"}
+
+
+async def test_all_are_told_where_nothing_reaches_the_area(
+    context: Context, district: District, clock: ManualClock
+) -> None:
+    """While a message to one of the area's supervisors is under way they are enough; once all have failed, all hear."""
+
+    async def told_again() -> set[str]:
+        known = {row["id"] for row in await rows_of(context, outbox)}
+        clock.now += 400
+        await run_timers(context)
+        mine = outbox.c.incident_id == district.alarm, outbox.c.template == "supervisor_alarm"
+        return {row["recipient"] for row in await rows_of(context, outbox, *mine) if row["id"] not in known}
+
+    async def fails(recipient: str) -> None:
+        async with context.work() as work:
+            await work.run(update(outbox).where(outbox.c.recipient == recipient).values(state="failed"))
+
+    near, everybody = {"user:u-chief", "user:u-near"}, {"user:u-chief", "user:u-near", "user:u-far"}
+    assert await told_again() == near
+    await fails("user:u-near")
+    assert await told_again() == near
+    await fails("user:u-near")
+    await fails("user:u-chief")
+    assert await told_again() == everybody
