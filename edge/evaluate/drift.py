@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from rich.progress import track
@@ -29,6 +29,7 @@ from edge.detectors.habits import HabitsDetector
 from edge.detectors.trends import DAY_S, TrendDetector
 from edge.evaluate.ambient import Home, load
 from edge.evaluate.report import FormatError, Report
+from edge.evaluate.rows import time_zone
 from edge.readings import Reading
 
 NAME = "drift"
@@ -129,10 +130,7 @@ def _habits(options: argparse.Namespace) -> dict[str, Any]:
 
 def _recorded(options: argparse.Namespace) -> dict[str, Any]:
     """Correlation from day to day of the figures that habits count, by file. Raises FormatError, OSError."""
-    try:
-        zone = ZoneInfo(options.zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise FormatError(f"--zone: {options.zone!r} is no time zone") from None
+    zone = time_zone("--zone", options.zone)
     return {path.stem: correlations(load(path, zone), zone) for path in options.events}
 
 

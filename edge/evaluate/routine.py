@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.progress import track
 
@@ -22,6 +21,7 @@ from edge.detectors.places import leads_outside
 from edge.detectors.routine import RoutineDetector, RoutineProfile
 from edge.evaluate.ambient import Home, load
 from edge.evaluate.report import FormatError, Report
+from edge.evaluate.rows import time_zone
 from edge.readings import DeviceRole
 from protocols.wire import AlarmKind, Priority
 
@@ -74,10 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Score one home. Raises FormatError."""
-    try:
-        zone = ZoneInfo(options.zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise FormatError(f"--zone: {options.zone!r} is no time zone") from None
+    zone = time_zone("--zone", options.zone)
     if options.residents < 1 or not 0 < options.budget <= 15 or options.inject_collapse < 0:
         raise FormatError("--residents is at least 1, --budget between 0 and 15, --inject-collapse not negative")
     home = load(options.events, zone)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.evaluate.report import FormatError
 
@@ -70,6 +71,14 @@ def moment(path: Path, line: int, column: str, text: str, zone: tzinfo = UTC, fo
         if EARLIEST_S <= value <= LATEST_S:
             return value
     raise FormatError(f"{path}:{line}: {column} is Unix seconds or a date and time, got {text[:MAX_CELL]!r}")
+
+
+def time_zone(option: str, name: str) -> ZoneInfo:
+    """The zone that an option names. Raises FormatError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise FormatError(f"{option}: there is no time zone {name!r}") from None
 
 
 def _by_calendar(text: str, zone: tzinfo, fold: int) -> list[float]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.progress import track
 
@@ -21,7 +20,7 @@ from edge.detectors.location.geofence import GeofenceDetector
 from edge.detectors.location.hours import Hours
 from edge.detectors.location.wandering import Episode, Told, WanderingDetector
 from edge.evaluate.report import FormatError, Report
-from edge.evaluate.rows import flag, moment, number, read_rows
+from edge.evaluate.rows import flag, moment, number, read_rows, time_zone
 from edge.evaluate.track_truth import Truth, read_truth, scored_walks
 from edge.location_config import position_detectors
 from edge.readings import Reading
@@ -90,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Feed the file fix by fix, in its order."""
-    hours, fences = Hours(_zone(options.time_zone)), tuple(_fences(options.fence))
+    hours, fences = Hours(time_zone("--time-zone", options.time_zone)), tuple(_fences(options.fence))
     rows = list(_rows(options.file, hours.zone))
     found = replay(rows, fences, hours, options.wandering)
     truth = read_truth(options.truth, hours.zone) if options.truth else Truth(None, None)
@@ -227,10 +226,3 @@ def _fences(texts: Sequence[str]) -> Iterator[Fence]:
             raise FormatError(f"--fence {text}: neither LAT,LON,RADIUS_M nor a file") from None
         except ValueError as error:
             raise FormatError(f"--fence {text}: {error}") from None
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise FormatError(f"--time-zone: there is no time zone {name!r}") from None

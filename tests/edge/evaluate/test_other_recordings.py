@@ -282,6 +282,13 @@ def test_what_is_no_time_is_refused(tmp_path: Path, said: str, capsys: pytest.Ca
     assert "way.csv:2: t is Unix seconds" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["track x.csv --time-zone", "routine x.csv --zone", "drift --zone"])
+def test_a_zone_that_is_none_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the option's name."""
+    assert main([*command.split(), "Mars"]) == 2
+    assert f"{command.split()[-1]}: there is no time zone 'Mars'" in capsys.readouterr().err
+
+
 def _home(folder: Path, *rows: str) -> Path:
     (folder / "home.csv").write_text("start,end,sensor\n" + "".join(f"{row}\n" for row in rows))
     return folder / "home.csv"
