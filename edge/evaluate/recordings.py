@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.evaluate.arrays import read_acceleration, typical_magnitude
 from edge.evaluate.report import FormatError
-from edge.evaluate.rows import Row, read_rows
+from edge.evaluate.rows import Row, flag, number, read_rows
 
 ELDER_AGE = 60
 """Who counts as an elder where the index has no column `group`."""
@@ -22,8 +21,6 @@ RANGES_G = (2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 200.0)
 """Full scales sensors are sold with; the least that holds all values is taken as the recording's."""
 
 _NEEDED = ("subject", "is_fall", "acc_off", "acc_n")
-_TRUTHS = {"1": True, "1.0": True, "true": True, "t": True, "yes": True, "y": True}
-_TRUTHS |= {"0": False, "0.0": False, "false": False, "f": False, "no": False, "n": False}
 _ELDERS, _OTHERS = ("elder", "old", "senior", "aged"), ("young", "adult", "middle")
 _PLAUSIBLE_G = (0.5, 1.6)
 """Of the typical magnitude; the detector takes what lies outside of it for other units, too."""
@@ -81,8 +78,8 @@ def load(npz: Path, index: Path, subjects: Iterable[str] | None = None, rate_hz:
     wanted = set(subjects) if subjects is not None else None
     trials: list[Trial] = []
     known: set[str] = set()
-    for number, row in read_rows(index, _NEEDED):
-        line = _Line(index, number, row)
+    for at, row in read_rows(index, _NEEDED):
+        line = _Line(index, at, row)
         known.add(line.text("subject"))
         if wanted is None or line.text("subject") in wanted:
             trials.append(_trial(line, acc, stamps, full_scale, rate_hz))
@@ -124,16 +121,7 @@ class _Line:
         return self.row.get(name, "").strip()
 
     def number_of(self, name: str) -> float | None:
-        text = self.text(name)
-        if not text or text.lower() == "nan":
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise self.error(f"{name} is not a number: {text!r}") from None
-        if not math.isfinite(value):
-            raise self.error(f"{name} is not finite")
-        return value
+        return number(self.index, self.number, name, self.text(name))
 
     def whole(self, name: str) -> int:
         value = self.number_of(name)
@@ -142,7 +130,7 @@ class _Line:
         return int(value)
 
     def error(self, what: str) -> FormatError:
-        return FormatError(f"{self.index}: line {self.number}: {what}")
+        return FormatError(f"{self.index}:{self.number}: {what}")
 
 
 def _trial(
@@ -156,9 +144,9 @@ def _trial(
     if t is not None and not 0.0 <= t[0] <= _FIRST_S:
         t = t - t[0]
     rate_hz, holes = _clock(line, n, t, rate)
-    is_fall = _TRUTHS.get(line.text("is_fall").lower())
+    is_fall = flag(line.index, line.number, "is_fall", line.text("is_fall"))
     if is_fall is None:
-        raise line.error(f"is_fall must be 0 or 1, it is {line.text('is_fall')!r}")
+        raise line.error("is_fall is missing")
     trial = Trial(
         name=line.text("trial") or f"line {line.number}",
         subject=line.text("subject"),

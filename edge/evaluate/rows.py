@@ -15,7 +15,8 @@ MAX_CELL = 200
 EARLIEST_S, LATEST_S = -6e10, 1e11
 """Years 69 to 5138: what lies outside is no time, or one in another unit."""
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
-_FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+_FLAGS = dict.fromkeys(("0", "0.0", "false", "f", "no", "n"), False)
+_FLAGS |= dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), True)
 
 Row = dict[str, str]
 
@@ -95,7 +96,9 @@ def text(cell: str) -> str:
 
 
 def flag(path: Path, line: int, column: str, text: str) -> bool | None:
-    """The truth in a cell; None when it is empty or NaN. Raises FormatError on anything but 0, 1, true, false."""
+    """The truth in a cell; None when it is empty or NaN. Raises FormatError on anything but 0, 1, true, false,
+    yes, no.
+    """
     text = text.strip().lower()
     if text in _MISSING:
         return None

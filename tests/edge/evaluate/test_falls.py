@@ -108,7 +108,7 @@ def test_a_bad_index_is_refused(tmp_path: Path, column: str, value: str, capsys:
         rows.writerows(lines)
     assert main(["falls", "--npz", str(npz), "--index", str(index), "--position", "waist"]) == 2
     error = capsys.readouterr().err
-    assert "set.csv: line 2" in error
+    assert "set.csv:2: " in error
     assert value in error
 
 

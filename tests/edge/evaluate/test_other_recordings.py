@@ -145,7 +145,7 @@ def test_a_label_of_another_unit_is_refused(tmp_path: Path, capsys: pytest.Captu
     signals, rows = _trials()
     rows[0]["peak_t_s"] = 6000
     assert main(["falls", *_written(tmp_path, signals, rows)]) == 2
-    assert "line 2: peak_t_s 6000 lies outside" in capsys.readouterr().err
+    assert "set.csv:2: peak_t_s 6000 lies outside" in capsys.readouterr().err
 
 
 def test_lost_signal_is_no_hour_of_activities(tmp_path: Path) -> None:
