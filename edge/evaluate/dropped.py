@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.detectors.fall import FallDetector
-from edge.detectors.fall_model import load_model
-from edge.evaluate.fall_play import play
+from edge.evaluate.fall_play import model_of, play
 from edge.evaluate.fall_scoring import wilson
 from edge.evaluate.joining import START, Piece, Stream
 from edge.evaluate.report import FormatError, Report
@@ -61,10 +60,7 @@ def run(options: argparse.Namespace) -> Report:
     """Raises FormatError for a model that is none."""
     if options.n < 1:
         raise FormatError("--n is 1 or more")
-    try:
-        models = None if options.model is None else (load_model(options.model),)
-    except ValueError as error:
-        raise FormatError(str(error)) from None
+    models = None if options.model is None else (model_of(options.model),)
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
     detector = partial(FallDetector, "dropped", position, step, models)
     kinds: dict[str, dict[str, float]] = {}

@@ -6,9 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edge.detectors.fall import SILENT_S, FallDetector
+from edge.detectors.fall_model import FallModel, load_model
 from edge.evaluate.joining import FRAME_S, Stream, frames
+from edge.evaluate.report import FormatError
 
 POWERED_S = 10.0
 """With `away_s`, the power stays for at least so long after a restart: else nothing would ever be judged."""
@@ -25,6 +28,14 @@ class Played:
     kept: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+def model_of(path: Path) -> FallModel:
+    """The model in a file that an option names. Raises FormatError, OSError."""
+    try:
+        return load_model(path)
+    except ValueError as error:
+        raise FormatError(str(error)) from None
 
 
 def play(

@@ -14,9 +14,9 @@ import numpy as np
 from rich.progress import track
 
 from edge.detectors.fall import FallDetector
-from edge.detectors.fall_model import FallModel, load_model
+from edge.detectors.fall_model import FallModel
 from edge.evaluate.degrade import parse
-from edge.evaluate.fall_play import Played, play
+from edge.evaluate.fall_play import Played, model_of, play
 from edge.evaluate.fall_scoring import Outcome, owner, score, wilson
 from edge.evaluate.fall_training.leaving_out import load as load_folds
 from edge.evaluate.joining import Stream, streams
@@ -105,18 +105,11 @@ def run(options: argparse.Namespace) -> Report:
 
 def _models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, tuple[FallModel, ...]]:
     """The models each subject is judged by, where they are not those that ship."""
-    beside = tuple(_model(path) for path in options.beside)
+    beside = tuple(model_of(path) for path in options.beside)
     own = _own_models(options, trials)
     if beside and not own:
         raise FormatError("--beside goes with --model, --leave-out or --folds")
     return {subject: (model, *beside) for subject, model in own.items()}
-
-
-def _model(path: Path) -> FallModel:
-    try:
-        return load_model(path)
-    except ValueError as error:
-        raise FormatError(str(error)) from None
 
 
 def _own_models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[str, FallModel]:
@@ -131,7 +124,7 @@ def _own_models(options: argparse.Namespace, trials: Sequence[Trial]) -> dict[st
         return models
     if options.model is None:
         return {}
-    return dict.fromkeys((t.subject for t in trials), _model(options.model))
+    return dict.fromkeys((t.subject for t in trials), model_of(options.model))
 
 
 def _in_activities(plays: Sequence[tuple[Stream, Played]], name: str) -> int:

@@ -15,8 +15,8 @@ from rich.progress import track
 
 from edge.detectors.base import Detection
 from edge.detectors.fall import FallDetector
-from edge.detectors.fall_model import load_model
 from edge.evaluate.arrays import read_acceleration, typical_magnitude
+from edge.evaluate.fall_play import model_of
 from edge.evaluate.joining import AXES, FRAME_S, START
 from edge.evaluate.report import FormatError, Report
 from edge.evaluate.rows import Row, number, read_rows
@@ -49,10 +49,7 @@ def run(options: argparse.Namespace) -> Report:
         raise FormatError(f"--rate {options.rate:g}: 12 to 1000 Hz can be used")
     raw = read_acceleration(options.file)[0] if options.file.suffix.lower() == ".npz" else _csv(options.file)
     unit = _unit(options.file, raw)
-    try:
-        models = None if options.model is None else (load_model(options.model),)
-    except ValueError as error:
-        raise FormatError(str(error)) from None
+    models = None if options.model is None else (model_of(options.model),)
     position, step = BodyPosition(options.position), Sensitivity(options.sensitivity)
     detector = FallDetector("recording", position, step, models)
     acc = np.divide(raw, UNITS[unit], out=raw)  # weeks of signal: one copy is enough
