@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import as_file, files
@@ -92,25 +93,29 @@ class FallModel:
 def load_model(path: Path) -> FallModel:
     """Read a model file. Raises ValueError if it is none, or is of other figures than this software makes; OSError."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            about = json.loads(arrays["about"].tobytes())
-            nodes = {name: arrays[name] for name in ("feature", "limit", "left", "roots")}
-    except (KeyError, UnicodeDecodeError, json.JSONDecodeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {name: loaded[name] for name in ("about", "feature", "limit", "left", "roots")}
+        about = dict(json.loads(arrays.pop("about").tobytes()))
+    except (KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
         raise ValueError(f"{path}: no model of falls ({error})") from None
     names = about.get("features")
     if about.get("format") != FORMAT or not names or names != list(NAMES[: len(names)]):
         raise ValueError(f"{path}: a model of other figures than this software measures; train it anew")
-    if not _sound(len(names), **nodes):
+    if not _sound(len(names), **arrays):
         raise ValueError(f"{path}: a damaged model of falls: its nodes do not fit together")
-    return FallModel(
-        **nodes,
-        depth=int(about["depth"]),
-        base=float(about["base"]),
-        thresholds={Sensitivity(k): float(v) for k, v in about["thresholds"].items()},
-        platt=(float(about["platt"][0]), float(about["platt"][1])),
-        figures=len(names),
-        about=about,
-    )
+    try:
+        return FallModel(
+            **arrays,
+            depth=int(about["depth"]),
+            base=float(about["base"]),
+            thresholds={step: float(about["thresholds"][step]) for step in Sensitivity},
+            platt=(float(about["platt"][0]), float(about["platt"][1])),
+            figures=len(names),
+            about=about,
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: a damaged model of falls: its description lacks something ({error!r})") from None
 
 
 def _sound(figures: int, feature: NDArray[Any], limit: NDArray[Any], left: NDArray[Any], roots: NDArray[Any]) -> bool:

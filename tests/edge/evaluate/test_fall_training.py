@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -93,7 +94,25 @@ def test_nobody_left_to_train_on(people: list[str], tmp_path: Path, capsys: pyte
     assert "leaves nobody" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"no model at all"])
+def _npy() -> bytes:
+    """One array where a model has several."""
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
+def _said(about: NDArray[np.uint8], name: str, value: object) -> NDArray[np.uint8]:
+    """A model's description with something else in it."""
+    return np.frombuffer(json.dumps(json.loads(about.tobytes()) | {name: value}).encode(), dtype=np.uint8)
+
+
+_MODEL = Path("edge/detectors/models/fall_waist.npz")
+_BYTES = _MODEL.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK", b"no model at all", _npy(), _BYTES[:9000], _BYTES[:3000] + bytes(500) + _BYTES[3500:]]
+)
 def test_a_file_that_is_no_model(
     people: list[str], tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,11 +133,14 @@ def test_a_file_that_is_no_model(
         ("roots", lambda a: a[1:]),
         ("roots", lambda a: a[::-1]),
         ("roots", lambda a: a[:0]),
+        ("about", lambda a: _said(a, "depth", None)),
+        ("about", lambda a: _said(a, "thresholds", {"normal": 1.0})),
+        ("about", lambda a: _said(a, "platt", [1.0])),
     ],
 )
 def test_a_damaged_model(tmp_path: Path, name: str, damage: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
     """It is refused when it is read, not found out by a fall."""
-    with np.load(Path("edge/detectors/models/fall_waist.npz")) as arrays:
+    with np.load(_MODEL) as arrays:
         parts = dict(arrays)
     np.savez(tmp_path / "m.npz", **parts | {name: damage(parts[name])})
     with pytest.raises(ValueError, match="damaged"):
