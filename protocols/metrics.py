@@ -108,10 +108,13 @@ CONVERSIONS: dict[tuple[str, str], tuple[float, float]] = {
     ("[degF]", "Cel"): (5 / 9, -160 / 9),
     ("[lb_av]", "kg"): (0.45359237, 0.0),
     ("mg/dl", "mmol/l"): (1 / 18.0182, 0.0),
+    ("mg/m3", "ppm"): (24.055 / 28.01, 0.0),
+    ("ug/m3", "ppm"): (24.055e-3 / 28.01, 0.0),
     ("mi/h", "m/s"): (0.44704, 0.0),
     ("km/h", "m/s"): (1 / 3.6, 0.0),
 }
-"""(unit received, unit of the registry) → (factor, offset)."""
+"""(unit received, unit of the registry) → (factor, offset). The only gas told in ppm is carbon monoxide: 28.01 g/mol, and
+24.055 l/mol at 20 °C and 1013 hPa (ideal gas)."""
 
 
 def check_value(name: str, value: Value, unit: str | None, where: str) -> Value:

@@ -189,6 +189,19 @@ def test_half_a_position_is_none() -> None:
     assert ([r.metric for r in heard.readings], [e.reason for e in heard.refused]) == (["battery"], ["wrong_type"])
 
 
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [("ppm", "300"), ("mg/m³", "349.3"), ("mg/m3", "349.3"), ("µg/m³", "349300"), ("\u03bcg/m³", "349300")],
+)
+def test_carbon_monoxide_in_any_of_its_units(unit: str, value: str) -> None:
+    """Home Assistant lets this class of sensor speak in each: 300 ppm must not be refused for its unit."""
+    house = House()
+    house.announce("sensor/air/co", {"stat_t": "air", "dev_cla": "carbon_monoxide", "unit_of_meas": unit})
+    (said,) = house.say("air", value).readings
+    assert said.metric == "co_ppm"
+    assert said.value == pytest.approx(300, abs=0.1)
+
+
 def test_one_wrong_entity_costs_its_neighbours_nothing() -> None:
     """Of two values in one message one is impossible: it is refused by name, the other is taken."""
     house = House()
