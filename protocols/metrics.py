@@ -113,8 +113,8 @@ CONVERSIONS: dict[tuple[str, str], tuple[float, float]] = {
     ("mi/h", "m/s"): (0.44704, 0.0),
     ("km/h", "m/s"): (1 / 3.6, 0.0),
 }
-"""(unit received, unit of the registry) → (factor, offset). The only gas told in ppm is carbon monoxide: 28.01 g/mol, and
-24.055 l/mol at 20 °C and 1013 hPa (ideal gas)."""
+"""(unit received, unit of the registry) → (factor, offset). The only gas told in ppm is carbon monoxide: 28.01 g/mol,
+and 24.055 l/mol at 20 °C and 1013 hPa (ideal gas)."""
 
 
 def check_value(name: str, value: Value, unit: str | None, where: str) -> Value:
