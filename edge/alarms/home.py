@@ -222,7 +222,7 @@ class Alarms:
         return self._moved[0] if now.mono - self._moved[1] < _ROOM_KNOWN_S else None
 
     def _begin(self, detection: Detection, now: Instant) -> list[Effect]:
-        if self._full(detection.kind):
+        if self._full(detection.kind) and (detection.kind in SILENT or row(self._open.values(), detection)):
             self.counts["too_many_open"] += 1
             return []
         ladder = self._ladders.at(detection.kind, now.wall)
@@ -281,8 +281,11 @@ class Alarms:
         return replace(detection, evidence=(*detection.evidence, *(e for a in before for e in a.evidence)))
 
     def _full(self, kind: AlarmKind) -> bool:
-        """Whether no further alarm may be opened beside those of its sort."""
-        return sum((a.kind in SILENT) is (kind in SILENT) for a in self._open.values()) >= self._limit
+        """Whether no further alarm may be opened beside those of its kind, or, of those that nobody hears, of its sort.
+        A watch that cries for days must not use up the room of a call for help or of a fire.
+        """
+        same = (a.kind in SILENT if kind in SILENT else a.kind is kind for a in self._open.values())
+        return sum(same) >= self._limit
 
     def _apart(self, alarm: Alarm, detection: Detection) -> bool:
         """Whether the two are about two residents, or about the numbers of two devices."""

@@ -363,3 +363,15 @@ def test_an_unusual_number_is_none_of_the_residents_business() -> None:
     ended = alarms.detect(_seen(K.UNUSUAL, 9_000, "fridge", "unusual_power", cleared=True), _now(9_000))
     assert _events(ended) == [(K.UNUSUAL, S.CLEARED)]
     assert [e.alarm.reason for e in ended if isinstance(e, Changed)] == ["seen"], "the incident's cause"
+
+
+def test_a_watch_that_cries_for_days_uses_up_no_room_of_others() -> None:
+    """With as many falls open as there may be, smoke and each call for help are alarms of their own."""
+    alarms = _alarms(limit=8)
+    _cries(alarms, 120, 12)
+    falls, at = len(alarms.open), 12 * 3600.0
+    assert falls == 8
+    for n, (kind, device) in enumerate([(K.SMOKE, "kitchen"), (K.SOS, "bell"), (K.SOS, "bell")]):
+        assert [e for e in _see(alarms, kind, at + 600 * n, device) if isinstance(e, Changed)]
+        assert len(alarms.open) == falls + n + 1
+    assert alarms.counts["too_many_open"] == 0
