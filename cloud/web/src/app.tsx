@@ -36,7 +36,7 @@ export function App() {
       closeStream();
       window.clearInterval(renewal);
     };
-  }, [user?.id]);
+  }, [user?.id, user?.sub_district]);
   if (user === undefined) return null;
   if (user === null) return <SignInPage />;
   return (

@@ -81,9 +81,9 @@ def test_technical_incidents_say_what_is_wrong(browser: Browser, system: DemoSys
     page.close()
 
 
-async def _add_operator(config: Path, sub_district: str, password: str) -> None:
-    """An operator of one sub-district, by the name of it."""
-    user = {"id": f"u-{sub_district}", "login": sub_district, "name": "街道 演示", "role": "operator"}
+async def _put_operator(config: Path, sub_district: str, password: str) -> None:
+    """The operator of one sub-district, or of another from now on."""
+    user = {"id": "u-area", "login": "area", "name": "街道 演示", "role": "operator"}
     user |= {"sub_district": sub_district, "password": password}
     loaded = load(config)
     context = Context(loaded, Database(loaded.database.url))
@@ -94,13 +94,15 @@ async def _add_operator(config: Path, sub_district: str, password: str) -> None:
 
 
 def test_an_operator_of_one_sub_district(browser: Browser, system: DemoSystem) -> None:
-    """The console says which, and shows its homes, its outage and its minutes, and no messages of the district."""
+    """The console says which, and shows its homes, its outage and its minutes, and no messages of the district. Given
+    another one, it shows what is open there, though nothing happens and nobody loads the page again.
+    """
     config = system.options.folder / "cloud.toml"
     with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
         aside.submit(lambda: asyncio.run(_open_technical(config, {"sensor_battery:door-1": "h-demo"}))).result()
-        aside.submit(lambda: asyncio.run(_add_operator(config, "lianhua", system.password))).result()
+        aside.submit(lambda: asyncio.run(_put_operator(config, "lianhua", system.password))).result()
     problems: list[str] = []
-    page = open_console(browser, system, "zh", problems, login="lianhua")
+    page = open_console(browser, system, "zh", problems, login="area")
     expect(page.locator(".user")).to_have_text("街道 演示 · 莲花")
     rows = page.get_by_test_id("incident-row")
     expect(rows.filter(has_text="片区断线 · 莲花").first).to_be_visible(timeout=WAIT_MS)
@@ -112,6 +114,12 @@ def test_an_operator_of_one_sub_district(browser: Browser, system: DemoSystem) -
     expect(page.get_by_test_id("unprotected")).to_be_visible()
     expect(page.get_by_test_id("quarantine")).to_have_count(0)
     page.screenshot(path=OUTPUT / "console-zh-sub-district.png")
+    page.click("a[href='#queue']")
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(lambda: asyncio.run(_put_operator(config, "meilin", system.password))).result()
+    expect(page.locator(".user")).to_have_text("街道 演示 · 梅林", timeout=WAIT_MS)
+    expect(rows.filter(has_text="传感器电量耗尽").first).to_be_visible(timeout=WAIT_MS)
+    expect(rows.filter(has_text="片区断线 · 莲花")).to_have_count(0)
     assert problems == []
     page.close()
 

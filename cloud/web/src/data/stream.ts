@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { ensureListed, patch, reload } from "./incidents";
 import { now, serverTime } from "./now";
+import { restore } from "./session";
 import type { IncidentSummary } from "./types";
 
 const SILENT_AFTER_S = 12;
@@ -29,7 +30,10 @@ export function openStream(): void {
   closeStream();
   let running = false;
   source = new EventSource("/api/v1/events");
-  source.onopen = () => heard();
+  source.onopen = () => {
+    heard();
+    void restore().catch(() => undefined); // a stream ends when its operator is given another sub-district
+  };
   source.onerror = () => {
     connected.value = false;
     if (source?.readyState === EventSource.CLOSED) {
