@@ -43,8 +43,8 @@ _WAYS = {
 
 def event(rng: np.random.Generator) -> Signal:
     """One such event, shape (n, 3) in g at RATE_HZ, 16 to 22 s long."""
-    worn, rest = _unit(rng.normal(size=3)), _unit(rng.normal(size=3))
-    carried = _unit(rest + rng.normal(0, 0.6, 3))
+    worn, rest = unit(rng.normal(size=3)), unit(rng.normal(size=3))
+    carried = unit(rest + rng.normal(0, 0.6, 3))
     parts = [_moved(worn, worn, float(rng.uniform(3, 5)), float(rng.choice([0.02, 0.1, 0.3])), rng)]
     if rng.random() < 0.8:
         parts.append(_moved(worn, carried, float(rng.uniform(0.5, 3)), float(rng.uniform(0.03, 0.6)), rng))
@@ -52,7 +52,7 @@ def event(rng: np.random.Generator) -> Signal:
         parts.append(_moved(carried, carried, float(rng.uniform(0.3, 2)), float(rng.uniform(0.01, 0.2)), rng))
     parts += [_down(carried, rest, rng), _clacks(rest, rng)]
     if rng.random() < 0.3:
-        up, lies_s = _unit(rng.normal(size=3)), float(rng.uniform(0.3, 3.2))
+        up, lies_s = unit(rng.normal(size=3)), float(rng.uniform(0.3, 3.2))
         again = float(rng.uniform(0.03, 0.6))
         parts += [np.tile(rest, (round(lies_s * _HZ), 1)), _moved(rest, up, float(rng.uniform(0.3, 2)), again, rng)]
         parts.append(_moved(up, up, 8.0, float(rng.uniform(0.01, 0.2)), rng))
@@ -103,11 +103,11 @@ def _tumbling(force: Signal, carried: Signal, rest: Signal, rng: np.random.Gener
     n = len(force)
     share = np.clip(np.linspace(0, rng.uniform(0.8, 3), n), 0, 1)[:, None]
     wild = np.sin(np.linspace(0, rng.uniform(0, 12), n))[:, None] * (1 - share) * rng.uniform(0, 1.5)
-    path = carried * (1 - share) + rest * share + wild * _unit(rng.normal(size=3)) + 1e-3
+    path = carried * (1 - share) + rest * share + wild * unit(rng.normal(size=3)) + 1e-3
     path /= np.linalg.norm(path, axis=1, keepdims=True)
-    along = _unit(rng.normal(size=3)) * rng.uniform(0, 0.5)
+    along = unit(rng.normal(size=3)) * rng.uniform(0, 0.5)
     beyond = np.clip(force - 1.0, 0, None)[:, None]
-    spin = (force < 0.05)[:, None] * _unit(rng.normal(size=3)) * rng.uniform(0, 0.25)
+    spin = (force < 0.05)[:, None] * unit(rng.normal(size=3)) * rng.uniform(0, 0.25)
     result: Signal = force[:, None] * path + beyond * along + spin
     return result
 
@@ -120,11 +120,11 @@ def _clacks(rest: Signal, rng: np.random.Generator) -> Signal:
     height = float(rng.choice([0.0, rng.uniform(0.2, 8.0)]))
     while height > 0.1 and at < 0.6:
         i, width = round(at * _HZ), int(rng.integers(2, 12))
-        out[i : i + width] += height * np.hanning(width + 2)[1:-1, None] * _unit(rest + rng.normal(0, 0.5, 3))
+        out[i : i + width] += height * np.hanning(width + 2)[1:-1, None] * unit(rest + rng.normal(0, 0.5, 3))
         at, apart, height = at + apart, apart * rng.uniform(0.4, 0.8), height * rng.uniform(0.3, 0.8)
     t = np.arange(n)[:, None] / _HZ
     touch = float(rng.choice([0.0, 0.0, rng.uniform(0.0, 0.1)])) * np.exp(-t / 0.15)
-    moved: Signal = out + touch * np.sin(2 * np.pi * rng.uniform(4, 15) * t) * _unit(rng.normal(size=3))
+    moved: Signal = out + touch * np.sin(2 * np.pi * rng.uniform(4, 15) * t) * unit(rng.normal(size=3))
     return moved
 
 
@@ -132,7 +132,7 @@ def _push(direction: Signal, speed: float, rng: np.random.Generator) -> Signal:
     """An arm that gives the device a speed upwards (m/s)."""
     n = round(float(rng.uniform(0.1, 0.4)) * _HZ)
     shape = np.sin(np.linspace(0, np.pi, n)) ** 2
-    aside = _unit(direction + rng.normal(0, 0.8, 3))
+    aside = unit(direction + rng.normal(0, 0.8, 3))
     pushed: Signal = direction + (shape / shape.sum() * speed / _G * _HZ)[:, None] * aside
     return pushed
 
@@ -146,7 +146,7 @@ def _moved(one: Signal, other: Signal, seconds: float, lively_g: float, rng: np.
     t = np.arange(n) / _HZ
     for _ in range(4):
         swing = np.sin(2 * np.pi * rng.uniform(0.5, 8) * t + rng.uniform(0, 6))
-        path = path + 0.5 * lively_g * swing[:, None] * _unit(rng.normal(size=3))
+        path = path + 0.5 * lively_g * swing[:, None] * unit(rng.normal(size=3))
     result: Signal = path
     return result
 
@@ -161,6 +161,7 @@ def _read(signal: Signal, rng: np.random.Generator) -> Signal:
     return result
 
 
-def _unit(v: Signal) -> Signal:
+def unit(v: Signal) -> Signal:
+    """The direction of `v`, shape (3,)."""
     result: Signal = v / np.linalg.norm(v)
     return result

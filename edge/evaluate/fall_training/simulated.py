@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.evaluate.fall_training import device_alone
+from edge.evaluate.fall_training.device_alone import unit
 from edge.evaluate.recordings import Trial
 
 SUBJECT = "simulated"
@@ -53,7 +54,7 @@ def _trial(name: str, acc: Signal, impact_s: float | None, rate_hz: float = RATE
 
 def _faint(rng: np.random.Generator) -> tuple[Signal, float]:
     """From rest or walking, perhaps a stumble: the weight fades while the body topples, one impact, small bounces."""
-    up = _unit(rng.normal(size=3))
+    up = unit(rng.normal(size=3))
     down = _tilted(up, float(rng.uniform(50, 130)), rng)
     before = _living(up, rng.uniform(3, 6), rng, steps=float(rng.choice([0.0, 0.0, 0.25])))
     stumble = _living(up, rng.uniform(0.1, 0.8), rng, steps=float(rng.uniform(0, 0.4)))
@@ -62,7 +63,7 @@ def _faint(rng: np.random.Generator) -> tuple[Signal, float]:
     weight = 1 - (1 - rng.uniform(0.02, 0.7)) * np.linspace(0, 1, n)[:, None] ** rng.choice([0.05, 0.5, 1.0, 1.5])
     path = up * (1 - share) + down * share
     topple = path / np.linalg.norm(path, axis=1, keepdims=True) * weight + rng.normal(0, rng.uniform(0, 0.1), (n, 3))
-    struck = _unit(down + rng.normal(0, 0.4, 3))
+    struck = unit(down + rng.normal(0, 0.4, 3))
     hit = _blows(struck, float(rng.uniform(2.5, 9)), rng, bounces=int(rng.integers(0, 3)), width=(0.03, 0.12))
     after = _living(down, rng.uniform(6, 10), rng, settle=float(rng.choice([0.0, 0.1, 0.4])))
     before = np.concatenate((before, stumble))
@@ -73,9 +74,9 @@ def _faint(rng: np.random.Generator) -> tuple[Signal, float]:
 
 def _knock(rng: np.random.Generator) -> Signal:
     """The device is struck, or an arm laid down hard: no fall before, nearly the same posture after."""
-    up = _unit(rng.normal(size=3))
+    up = unit(rng.normal(size=3))
     after = _tilted(up, float(rng.uniform(0, 40)), rng)
-    hit = _blows(_unit(rng.normal(size=3)), float(rng.uniform(2, 9)), rng, bounces=1, width=(0.02, 0.06))
+    hit = _blows(unit(rng.normal(size=3)), float(rng.uniform(2, 9)), rng, bounces=1, width=(0.02, 0.06))
     return np.concatenate((_living(up, 4, rng), hit, _living(after, 8, rng)))
 
 
@@ -83,15 +84,15 @@ def _drop(rng: np.random.Generator) -> Signal:
     """The device alone: taken off, weightless while it drops (or merely laid down), blows of hard or soft ground, then
     stiller than anybody, or picked up again.
     """
-    up, rest = _unit(rng.normal(size=3)), _unit(rng.normal(size=3))
+    up, rest = unit(rng.normal(size=3)), unit(rng.normal(size=3))
     soft, laid = bool(rng.random() < 0.4), bool(rng.random() < 0.2)
     flight = _rows(rng.uniform(0.02, 0.1) if laid else rng.uniform(0.2, 0.55))
-    weightless = rng.normal(0, 0.03, (flight, 3)) + _unit(rng.normal(size=3)) * rng.uniform(0, 0.2)
+    weightless = rng.normal(0, 0.03, (flight, 3)) + unit(rng.normal(size=3)) * rng.uniform(0, 0.2)
     peak = float(rng.uniform(1.6, 4) if laid else rng.uniform(3, 11) if soft else rng.uniform(6, 30))
     parts = [_living(up, 4, rng, steps=float(rng.choice([0.0, 0.25])), settle=0.2), weightless]
     while peak > 1.3 and len(parts) < 12:
         width = (0.06, 0.16) if soft else (0.02, 0.04)
-        parts.append(_blows(_unit(rng.normal(size=3)), peak, rng, bounces=0, width=width))
+        parts.append(_blows(unit(rng.normal(size=3)), peak, rng, bounces=0, width=width))
         parts.append(rng.normal(0, 0.05, (_rows(0.02 * peak * rng.uniform(0.3, 1)), 3)))
         peak *= rng.uniform(0.1, 0.5)
     dead = np.tile(rest, (_rows(9), 1)) + rng.normal(0, rng.uniform(0, 0.006), (_rows(9), 3))
@@ -102,11 +103,11 @@ def _drop(rng: np.random.Generator) -> Signal:
 
 def _landing(rng: np.random.Generator) -> Signal:
     """Off a step, a hop, or down onto a seat: along the body, which stays as upright as it was."""
-    up = _unit(rng.normal(size=3))
+    up = unit(rng.normal(size=3))
     after = _tilted(up, float(rng.uniform(0, 25)), rng)
     n = _rows(rng.uniform(0.1, 0.35))
     flight = np.tile(up, (n, 1)) * np.linspace(1, rng.uniform(0.05, 0.6), n)[:, None] + rng.normal(0, 0.05, (n, 3))
-    hit = _blows(_unit(up + rng.normal(0, 0.15, 3)), float(rng.uniform(2, 6)), rng, bounces=1, width=(0.05, 0.15))
+    hit = _blows(unit(up + rng.normal(0, 0.15, 3)), float(rng.uniform(2, 6)), rng, bounces=1, width=(0.05, 0.15))
     return np.concatenate((_living(up, 4, rng), flight, hit, _living(after, 8, rng, settle=0.1)))
 
 
@@ -130,21 +131,16 @@ def _living(
     n = _rows(seconds)
     t = np.arange(n)[:, None] / RATE_HZ
     acc = np.tile(posture, (n, 1)) + rng.normal(0, rng.uniform(0, 0.03), (n, 3))
-    acc += rng.uniform(0, 0.01) * np.sin(2 * np.pi * 0.27 * t + rng.uniform(0, 6)) * _unit(rng.normal(size=3))
+    acc += rng.uniform(0, 0.01) * np.sin(2 * np.pi * 0.27 * t + rng.uniform(0, 6)) * unit(rng.normal(size=3))
     acc += steps * np.sin(2 * np.pi * 1.8 * t) * posture
     return acc + np.exp(-t / rng.uniform(0.1, 0.6)) * rng.normal(0, settle, (n, 3))
 
 
 def _tilted(direction: Signal, degrees: float, rng: np.random.Generator) -> Signal:
     side = rng.normal(size=3)
-    side = _unit(side - (side @ direction) * direction)
+    side = unit(side - (side @ direction) * direction)
     angle = np.radians(degrees)
     result: Signal = np.cos(angle) * direction + np.sin(angle) * side
-    return result
-
-
-def _unit(v: Signal) -> Signal:
-    result: Signal = v / np.linalg.norm(v)
     return result
 
 
