@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from edge.detectors.fall_features import NAMES
+from edge.detectors.fall_model import MODELS, models_for
+from edge.readings import BodyPosition, Sensitivity
+
 _DOCS = Path(__file__).resolve().parents[3] / "docs"
 _CARD = (_DOCS / "fall-model.md").read_text(encoding="utf-8")
 _ROWS = [
@@ -31,6 +35,21 @@ def test_figures_of_streams(row: list[str]) -> None:
         f"{found['false_alarms_per_hour_elders']:.2f}",
         f"{found['latency_median_s']:.2f} / {found['latency_p95_s']:.2f} s",
     ]
+
+
+def test_the_models_that_ship() -> None:
+    """Their figures, sizes, and how sure they are at each step's threshold."""
+    words, home = (" ".join(text.split()) for text in (_CARD, (_DOCS / "detectors" / "home.md").read_text("utf-8")))
+    (waist,), (wrist,) = (models_for(position) for position in (BodyPosition.WAIST, BodyPosition.WRIST))
+    assert f"measured by {len(NAMES)} figures" in words
+    assert wrist.figures == len(NAMES), "all of them, as the card says"
+    assert f"boosted ones over {waist.figures} figures at the waist" in words
+    folder = _DOCS.parent / "edge" / "detectors" / MODELS
+    sizes = [(folder / f"fall_{position}.npz").stat().st_size / 1000 for position in ("waist", "wrist")]
+    assert f"fall_{{waist,wrist}}.npz`, {sizes[0]:.0f} and {sizes[1]:.0f} kB" in words
+    steps = (Sensitivity.HIGH, Sensitivity.NORMAL, Sensitivity.LOW)
+    sure = [", ".join(f"{model.confidence(model.thresholds[s]):.2f}" for s in steps) for model in (waist, wrist)]
+    assert f"high, normal, low: waist {sure[0]}; wrist {sure[1]}" in home
 
 
 def test_accuracy_by_trials() -> None:
