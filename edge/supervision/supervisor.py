@@ -109,7 +109,7 @@ class Supervisor:
         """An alarm that the resident or a movement answered with "nothing is wrong" was in vain, and so was one that
         its device soon took back; each counts once.
         """
-        taken_back = alarm.reason == "condition_ended" and alarm.changed_at - alarm.at < BRIEF_S
+        taken_back = alarm.reason == "condition_ended" and abs(alarm.changed_at - alarm.at) < BRIEF_S
         answered = alarm.state is AlarmState.CANCELLED_BY_RESIDENT or alarm.reason == "movement_seen" or taken_back
         if answered and alarm.kind is not AlarmKind.TECHNICAL and alarm.device in self.devices.known:
             of = self._in_vain.setdefault(alarm.device, {})
