@@ -14,7 +14,7 @@ from cloud.db.upsert import insert_new
 from cloud.incidents import store, technical, timers
 from cloud.incidents.events import record
 from cloud.incidents.progress import tell_home
-from cloud.incidents.states import State, Step
+from cloud.incidents.states import ALARM_ENDED, State, Step
 from cloud.incidents.timers import TimerKind
 from protocols.errors import ProtocolError, Reason
 from protocols.faults import TEST, cause
@@ -23,7 +23,6 @@ from protocols.wire import AlarmEvent, AlarmKind, AlarmState, Clock, Priority, P
 _LONGEST_PENDING_S = 600.0
 _MOST_EVIDENCE = 32
 _RAISED = frozenset({AlarmState.RAISED, AlarmState.ESCALATED})
-_ENDED = frozenset({AlarmState.CANCELLED_BY_RESIDENT, AlarmState.CLEARED})
 _NEVER_LIFE = frozenset({AlarmKind.TECHNICAL, AlarmKind.UNUSUAL})
 """Faults, and numbers unlike their own past: incidents by cause, for which no family and no responder is rung."""
 _RANK = {Priority.LOW: 0, Priority.MEDIUM: 1, Priority.HIGH: 2}
@@ -89,7 +88,7 @@ class AlarmIntake:
             await timers.cancel(work, TimerKind.RAISE_PENDING, alarm_id=event.alarm_id)
         if event.state in _RAISED:
             await raise_alarm(work, alarm, by="gateway", change=change)
-        if alarm["state"] in _ENDED and (known_state not in _ENDED or event.state not in _ENDED):
+        if alarm["state"] in ALARM_ENDED and (known_state not in ALARM_ENDED or event.state not in ALARM_ENDED):
             await self._ended(work, event.alarm_id)
         if event.told:
             await self._told(work, event)
@@ -119,7 +118,7 @@ class AlarmIntake:
         mine = update(alarms).where(alarms.c.alarm_id == event.alarm_id)
         await work.run(mine.values(state=event.state))
         what, actor = cause(event.reason, event.device), f"gateway:{gateway}"
-        if event.state in _ENDED:
+        if event.state in ALARM_ENDED:
             await technical.clear_technical(work, home_id, what, actor)
             return
         await technical.open_technical(work, home_id, what, actor, kind=event.kind)
@@ -149,7 +148,7 @@ class AlarmIntake:
         if alarm is None or alarm["incident_id"] is None:
             return
         others = await work.connection.scalar(
-            select(func.count()).where(alarms.c.incident_id == alarm["incident_id"], alarms.c.state.not_in(_ENDED))
+            select(func.count()).where(alarms.c.incident_id == alarm["incident_id"], alarms.c.state.not_in(ALARM_ENDED))
         )
         incident = await store.load(work, alarm["incident_id"])
         if incident["state"] == State.CLOSED:

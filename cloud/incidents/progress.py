@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from cloud.context import Work
 from cloud.db.schema import alarms, commands, gateways, incidents
+from cloud.incidents.states import ALARM_ENDED
 from protocols.faults import TEST
 from protocols.wire import MAX_STOOD_DOWN, Progress, ProgressStage, encode
 
@@ -21,9 +22,10 @@ async def tell_home(
     of = await work.one(select(incidents.c["class"], incidents.c.cause).where(incidents.c.id == incident_id))
     if of is not None and of["class"] == "technical" and not of["cause"].startswith(TEST):
         return
-    newest_first = select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id)
-    newest_first = newest_first.order_by(alarms.c.received_at.desc()).limit(MAX_STOOD_DOWN)
-    ids = [row["alarm_id"] for row in await work.all(newest_first)]
+    of_incident = select(alarms.c.alarm_id).where(alarms.c.incident_id == incident_id)
+    # Those still going on come first: a command names only so many, and the home has forgotten those that ended.
+    newest_first = of_incident.order_by(alarms.c.state.in_(ALARM_ENDED), alarms.c.received_at.desc())
+    ids = [row["alarm_id"] for row in await work.all(newest_first.limit(MAX_STOOD_DOWN))]
     for row in await work.all(
         select(gateways.c.id).where(gateways.c.home_id == home_id, gateways.c.revoked_at.is_(None))
     ):

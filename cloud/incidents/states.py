@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from protocols.wire import AlarmState
+
+ALARM_ENDED = frozenset({AlarmState.CANCELLED_BY_RESIDENT, AlarmState.CLEARED})
+"""States in which an alarm goes on no more."""
+
 
 class State(StrEnum):
     """Where an incident stands."""

@@ -20,6 +20,7 @@ from cloud.incidents.store import NotAllowedError
 from cloud.supervision.status import Heard, StatusIntake
 from protocols.faults import TEST
 from protocols.wire import (
+    MAX_STOOD_DOWN,
     AlarmEvent,
     AlarmKind,
     AlarmState,
@@ -227,3 +228,27 @@ async def test_closing_a_test_stands_down_the_test_alone(context: Context, clock
     (down,) = (c for c in sent if isinstance(c, Progress) and c.stage is ProgressStage.STOOD_DOWN)
     assert down.alarm_ids == (test.alarm_id,)
     assert (await the_incident(context))["id"] == fall["id"]
+
+
+async def test_closing_stands_down_what_still_goes_on(context: Context, clock: ManualClock) -> None:
+    """Of more alarms than a command can name, one that is still raised is named, however many came and ended later."""
+    await settle(context)
+    found = await raise_alarm(context, clock, 1)
+    (going_on,) = await rows_of(context, alarms)
+    ended = [
+        going_on
+        | {
+            "alarm_id": f"{i:08x}-0000-7000-8000-000000000000",
+            "state": AlarmState.CLEARED,
+            "received_at": clock.now + i,
+        }
+        for i in range(1, MAX_STOOD_DOWN + 2)
+    ]
+    async with context.work() as work:
+        await work.run(alarms.insert().values(ended))
+    await actions.claim(context, ME, found["id"], (await the_incident(context))["version"])
+    await actions.close(context, ME, found["id"], (await the_incident(context))["version"], Outcome.REAL_FALL, "")
+    sent = [decode_command(bytes(row["payload"])) for row in await rows_of(context, commands)]
+    (down,) = (c for c in sent if isinstance(c, Progress) and c.stage is ProgressStage.STOOD_DOWN)
+    assert len(down.alarm_ids) == MAX_STOOD_DOWN
+    assert going_on["alarm_id"] in down.alarm_ids
