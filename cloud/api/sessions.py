@@ -21,7 +21,8 @@ from cloud.incidents.actions import Actor
 from cloud.registry.passwords import password_matches
 
 COOKIE = "anju_session"
-_OPERATORS = ("operator", "supervisor", "admin")
+OPERATORS = ("operator", "supervisor", "admin")
+"""Roles that work at the console."""
 _TRIES = 8
 _TRIES_IN_S = 60.0
 _MAX_WATCHED = 10_000
@@ -84,7 +85,7 @@ SignedIn = Annotated[dict[str, Any], Depends(_user)]
 
 
 def _operator(user: SignedIn) -> Actor:
-    if user["role"] not in _OPERATORS:
+    if user["role"] not in OPERATORS:
         raise ApiError(403, "wrong_role", f"the role {user['role']} does not permit this")
     return Actor(user["id"], user["name"], area_of_user(user))
 
@@ -115,7 +116,7 @@ async def operators_among(work: Work, token_hashes: Collection[str]) -> dict[str
     """Those of the sessions that are open and an operator's, each with the area the operator may see."""
     rows = await work.all(
         select(sessions.c.token_hash, users.c.role, users.c.sub_district).where(
-            sessions.c.token_hash.in_(token_hashes), users.c.role.in_(_OPERATORS), *_open(work.now)
+            sessions.c.token_hash.in_(token_hashes), users.c.role.in_(OPERATORS), *_open(work.now)
         )
     )
     return {row["token_hash"]: area_of_user(row) for row in rows}

@@ -130,6 +130,7 @@ def test_commands_on_a_fresh_database(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["doctor", *with_config]) == 1
     report = capsys.readouterr().out
     assert "ok   database" in report
+    assert "ok   operators" in report
     assert "ok   time series" in report
     assert "BAD  broker 127.0.0.1:9" in report
     assert "BAD  SMS webhook: notify.sms_url is not set" in report
@@ -161,6 +162,30 @@ def test_accounts(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert stored() == [("operator", "lianhua")]
     assert add() == (0, "li: operator, whole district")
     assert stored() == [("operator", None)]
+
+
+def test_a_sub_district_that_nobody_sees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The doctor names it: its incidents would stand in no console."""
+    config = tmp_path / "cloud.toml"
+    config.write_text(f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/a.db"\n[broker]\nport = 9\n')
+    registry = make_registry(1, PASSWORD)
+    near, far = registry["homes"][0]["sub_district"], "fubao"
+    registry["homes"][1]["sub_district"] = far
+    for user in registry["users"]:
+        if user["role"] in ("operator", "supervisor", "admin"):
+            user |= {"role": "operator", "sub_district": near}
+    assert cli.main(["migrate", "--config", str(config)]) == 0
+
+    def said() -> str:
+        (tmp_path / "d.json").write_text(json.dumps(registry))
+        assert cli.main(["registry", "import", "--config", str(config), str(tmp_path / "d.json")]) == 0
+        assert cli.main(["doctor", "--config", str(config)]) == 1
+        return next(line for line in capsys.readouterr().out.splitlines() if "operators" in line)
+
+    assert said() == f"BAD  operators: nobody sees the incidents of {far}"
+    next(user for user in registry["users"] if user["role"] == "operator")["sub_district"] = far
+    registry["homes"][0]["sub_district"] = far
+    assert said() == "ok   operators"
 
 
 def test_each_process_has_a_port_of_its_own_for_metrics() -> None:
