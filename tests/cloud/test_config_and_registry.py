@@ -167,7 +167,10 @@ def test_accounts(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
 def test_a_sub_district_that_nobody_sees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The doctor names it: its incidents would stand in no console."""
     config = tmp_path / "cloud.toml"
-    config.write_text(f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/a.db"\n[broker]\nport = 9\n')
+    config.write_text(
+        f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/a.db"\n[timeseries]\nsqlite_path = "{tmp_path}/t.db"\n'
+        "[broker]\nport = 9\n"
+    )
     registry = make_registry(1, PASSWORD)
     near, far = registry["homes"][0]["sub_district"], "fubao"
     registry["homes"][1]["sub_district"] = far
