@@ -42,7 +42,7 @@ _WAYS = {
 
 
 def event(rng: np.random.Generator) -> Signal:
-    """One such event, shape (n, 3) in g at RATE_HZ, 13 to 24 s long."""
+    """One such event, shape (n, 3) in g at RATE_HZ, 13 to 25 s long."""
     worn, rest = unit(rng.normal(size=3)), unit(rng.normal(size=3))
     carried = unit(rest + rng.normal(0, 0.6, 3))
     parts = [_moved(worn, worn, float(rng.uniform(3, 5)), float(rng.choice([0.02, 0.1, 0.3])), rng)]
